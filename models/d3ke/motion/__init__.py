@@ -1,0 +1,1 @@
+"""Time series of coordinates and markers, and their files."""

@@ -1,0 +1,1 @@
+"""What learns: frame encoders, temporal networks, losses and checkpoints."""

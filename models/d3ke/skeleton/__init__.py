@@ -1,0 +1,1 @@
+"""What an OpenSim model says and how it moves."""

@@ -1,0 +1,1 @@
+"""Pixels, where they came from, and the person in them."""
