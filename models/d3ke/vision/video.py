@@ -1,0 +1,86 @@
+"""Video: frames with their own time stamps, upright, one after the other."""
+
+import math
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+from d3ke.errors import D3keError
+from d3ke.vision.container import Container, Image
+from d3ke.vision.stills import Stills
+
+GAP_RATIO = 1.5  # longest over median frame interval above which a clip counts as uneven
+# A frame is sampled once this part of the interval has passed: 60 -> 30, 50 -> 25, 240 -> 30 Hz.
+SAMPLING_TOLERANCE = 0.92
+
+
+class Frame(NamedTuple):
+    """One picture: its number in the video, its time in s after the first, (H, W, 3) uint8 RGB."""
+
+    index: int
+    time: float
+    image: Image
+
+
+class Video:
+    """A clip: any file that ffmpeg reads, or a folder of pictures. Iterating it streams Frames.
+
+    size: (width, height) px as shown, rotation applied; rate_hz: from the median interval of the
+    first frames; duration_s, frame_count: None where the file doesn't say; focal_px: from the
+    metadata, or None; warnings: what a person should know, complete after the last frame.
+    """
+
+    def __init__(self, path: Path | str, rate_hz: float | None = None) -> None:
+        """Open `path`; `rate_hz` is the rate of a folder of pictures.
+
+        Raises D3keError where there is no such file, no video in it or fewer than two frames.
+        """
+        self.path = Path(path)
+        self._source = _source(self.path, rate_hz)
+        if self._source.frame_count is not None and self._source.frame_count < 2:
+            raise D3keError(f"{self.path}: holds a single picture. d3ke needs a clip that moves.")
+        self.size = self._source.size
+        self.rate_hz = self._source.rate_hz
+        self.duration_s = self._source.duration_s
+        self.frame_count = self._source.frame_count
+        self.focal_px = self._source.focal_px
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """What a person should know about the clip, so far."""
+        return tuple(dict.fromkeys(self._source.warnings))
+
+    def __iter__(self) -> Iterator[Frame]:
+        """Every frame."""
+        return self.frames()
+
+    def frames(self, max_rate_hz: float = math.inf) -> Iterator[Frame]:
+        """Frames at most `max_rate_hz` apart in time; those left out are not even converted."""
+        interval = SAMPLING_TOLERANCE / max_rate_hz
+        sampled = -math.inf
+        last, longest = None, 0.0
+        for index, (time, picture) in enumerate(self._source.stamps()):
+            if last is not None:
+                longest = max(longest, time - last)
+            last = time
+            if time - sampled >= interval:
+                sampled = time
+                yield Frame(index, time, picture())
+        if longest > GAP_RATIO / self.rate_hz:
+            self._source.warnings.append(
+                f"{self.path}: frames come unevenly: every {1 / self.rate_hz:.3f} s, but up to "
+                f"{longest:.3f} s apart"
+            )
+
+
+def _source(path: Path, rate_hz: float | None) -> Container | Stills:
+    try:
+        if path.is_dir():
+            return Stills(path, rate_hz)
+        if not path.exists():
+            raise D3keError(f"{path}: no such file. Check its name.")
+        if path.stat().st_size == 0:
+            raise D3keError(f"{path}: an empty file. Copy the clip again.")
+    except OSError as error:
+        raise D3keError(f"{path}: {error.strerror}. Check its name and permissions.") from error
+    return Container(path)
