@@ -1,0 +1,161 @@
+"""JointMotion: how coordinates and body scales place each joint's child body in its parent."""
+
+from collections.abc import Sequence
+from itertools import accumulate, product
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from d3ke.skeleton.frames import GROUND, axis_rotation, axis_rotation_terms
+from d3ke.skeleton.function_bank import FunctionBank
+from d3ke.skeleton.joints import Axis, Joint
+from d3ke.skeleton.osim import OsimModel
+
+
+class TurnGroup(nn.Module):
+    """The rotations of the joints that turn about the same number of axes.
+
+    A rotation about a fixed axis is a constant matrix, plus one times the cosine, plus one times
+    the sine of its angle. So a joint with n axes is one matrix for each of 3^n products of these,
+    the joint's fixed frames included, and many joints are one batched matrix product.
+    """
+
+    angles: Tensor
+    weights: Tensor
+
+    def __init__(self, joints: Sequence[Joint], angles: list[list[int]], dtype: torch.dtype):
+        super().__init__()
+        weights = torch.tensor(np.stack([_turn_weights(joint) for joint in joints]), dtype=dtype)
+        self.register_buffer("angles", torch.tensor(angles, dtype=torch.long), persistent=False)
+        self.register_buffer("weights", weights, persistent=False)
+
+    def forward(self, values: Tensor) -> Tensor:
+        """Rotations of the group's children. values: (F, P). Returns (G, P, 3, 3)."""
+        terms = values.new_ones(len(self.angles), 1, values.shape[1])
+        for angle in self.angles.unbind(1):
+            turn = values.index_select(0, angle)  # (G, P)
+            basis = torch.stack([torch.ones_like(turn), turn.cos(), turn.sin()], dim=1)
+            terms = (terms[:, :, None] * basis[:, None]).flatten(1, 2)  # (G, 3^n, P)
+        return (terms.transpose(1, 2) @ self.weights).unflatten(2, (3, 3))
+
+
+class JointMotion(nn.Module):
+    """Child bodies in parent bodies, for all joints. Joints come first, the P poses second."""
+
+    turn_order: Tensor
+    slide_values: Tensor
+    slides: Tensor
+    slide_parents: Tensor
+    slide_weights: Tensor
+    slide_fixed: Tensor
+    parent_bodies: Tensor
+    child_bodies: Tensor
+    parent_reach: Tensor
+    child_reach: Tensor
+    ellipsoid_axes: Tensor
+
+    def __init__(self, osim: OsimModel, dtype: torch.dtype) -> None:
+        super().__init__()
+        self.dtype = dtype
+        turns = [(j, a) for j, joint in enumerate(osim.joints) for a in joint.turns]
+        slides = [(j, a) for j, joint in enumerate(osim.joints) for a in joint.slides]
+        names = osim.coordinate_names
+        self.functions = FunctionBank(
+            [(a.function, [names.index(c) for c in a.coordinates]) for _, a in turns + slides],
+            len(names),
+            dtype,
+        )
+        order = self.functions.order
+        self._group_turns(osim, order[: len(turns)])
+        self._buffer("slide_values", order[len(turns) :])
+        self._register_slides(osim, slides)
+        self._register_offsets(osim)
+
+    def forward(self, q: Tensor, scales: Tensor) -> tuple[Tensor, Tensor]:
+        """Rotations and translations of the child bodies in their parents.
+
+        q: (K, P). scales: (N + 1, P or 1, 3), the last is ground's. Returns (J, P, 3, 3) and
+        (J, P, 3).
+        """
+        values = self.functions(q)
+        rotations = torch.cat([group(values) for group in self.groups])
+        rotations = rotations.index_select(0, self.turn_order)
+        parent_scales = scales.index_select(0, self.parent_bodies)
+        places = parent_scales @ self.parent_reach  # (J, P or 1, 3)
+        slid = self._slid(values, scales)
+        if slid is not None:
+            places = places + slid
+        child_points = scales.index_select(0, self.child_bodies) @ self.child_reach
+        places = places - _rotate(rotations, child_points)
+        return rotations, places
+
+    def _slid(self, values: Tensor, scales: Tensor) -> Tensor | None:
+        """What the translations add, in the parent bodies. Returns (J, P, 3)."""
+        if not len(self.slide_values):
+            return None
+        lengths = values.index_select(0, self.slide_values)  # (S, P)
+        growth = scales.index_select(0, self.slide_parents) @ self.slide_weights  # (S, P or 1, 1)
+        lengths = lengths * (growth[..., 0] + self.slide_fixed)
+        moved = (self.slides @ lengths).unflatten(0, (-1, 3))  # (J, 3, P)
+        return moved.transpose(1, 2)
+
+    def _buffer(self, name: str, values: object) -> None:
+        if isinstance(values, np.ndarray):
+            tensor = torch.tensor(values, dtype=self.dtype)
+        else:
+            tensor = torch.tensor(values, dtype=torch.long)
+        self.register_buffer(name, tensor, persistent=False)
+
+    def _group_turns(self, osim: OsimModel, places: list[int]) -> None:
+        """Sort the joints by their number of angles; `places` finds the angles' values."""
+        remaining = iter(places)
+        angles = [[next(remaining) for _ in joint.turns] for joint in osim.joints]
+        members: dict[int, list[int]] = {}
+        for j, found in enumerate(angles):
+            members.setdefault(len(found), []).append(j)
+        self.groups = nn.ModuleList(
+            TurnGroup([osim.joints[j] for j in group], [angles[j] for j in group], self.dtype)
+            for group in members.values()
+        )
+        in_groups = [j for group in members.values() for j in group]
+        self._buffer("turn_order", np.argsort(in_groups).tolist())
+
+    def _register_slides(self, osim: OsimModel, slides: list[tuple[int, Axis]]) -> None:
+        body = {name: i for i, name in enumerate((*osim.body_names, GROUND))}
+        directions = np.zeros((len(osim.joints), 3, len(slides)))
+        for column, (j, axis) in enumerate(slides):
+            directions[j, :, column] = osim.joints[j].parent.rotation @ axis.direction
+        self._buffer("slides", directions.reshape(-1, len(slides)))
+        self._buffer("slide_parents", [body[osim.joints[j].parent.body] for j, _ in slides])
+        weights = np.array([np.abs(axis.direction) * axis.scales for _, axis in slides])
+        self._buffer("slide_weights", weights.reshape(-1, 3, 1))
+        fixed = np.array([[0.0 if axis.scales else 1.0] for _, axis in slides])
+        self._buffer("slide_fixed", fixed.reshape(-1, 1))
+
+    def _register_offsets(self, osim: OsimModel) -> None:
+        body = {name: i for i, name in enumerate((*osim.body_names, GROUND))}
+        self._buffer("parent_bodies", [body[joint.parent.body] for joint in osim.joints])
+        self._buffer("child_bodies", [body[joint.child.body] for joint in osim.joints])
+        self._buffer("parent_reach", np.stack([j.parent.reach.T for j in osim.joints]))
+        self._buffer("child_reach", np.stack([j.child.reach.T for j in osim.joints]))
+
+
+def _rotate(rotations: Tensor, points: Tensor) -> Tensor:
+    """Rotated points. rotations: (..., 3, 3), points: (..., 3). Returns (..., 3)."""
+    return (rotations * points[..., None, :]).sum(-1)
+
+
+def _turn_weights(joint: Joint) -> NDArray[np.float64]:
+    """The matrices of a joint's 3^n products of cosines and sines. Returns (3^n, 9)."""
+    factors: list[tuple[NDArray[np.float64], ...]] = [(joint.parent.rotation,)]
+    for axis in joint.rotations:
+        direction = np.array(axis.direction)
+        if axis.is_constant:
+            factors.append((axis_rotation(direction, axis.function.value(())),))
+        else:
+            factors.append(axis_rotation_terms(direction))
+    factors.append((joint.child.rotation.T,))
+    products = [list(accumulate(terms, np.matmul))[-1] for terms in product(*factors)]
+    return np.stack(products).reshape(-1, 9)
