@@ -13,12 +13,10 @@ from d3ke.progress import Progress, Silent
 from d3ke.vision.blazepose import (
     LANDMARK_COUNT,
     LANDMARK_FILE,
-    Detection,
     LandmarkNetwork,
     PoseDetector,
-    Roi,
 )
-from d3ke.vision.tracking import Choice, Tracker
+from d3ke.vision.tracking import Finder, Person, Tracker
 from d3ke.vision.video import Video
 
 
@@ -49,7 +47,7 @@ def track_person(
     progress: Progress | None = None,
 ) -> PersonTrack:
     progress = progress or Silent()
-    tracker = Tracker(PoseDetector(), LandmarkNetwork(landmark_model or LANDMARK_FILE), _largest)
+    tracker = Tracker(Finder(PoseDetector(), LandmarkNetwork(landmark_model or LANDMARK_FILE)), _largest)
     times, numbers, landmarks, presence = [], [], [], []
     nothing = np.full((LANDMARK_COUNT, 7), np.nan, np.float32)
     for frame in video.frames(rate_hz):
@@ -71,5 +69,5 @@ def track_person(
     )
 
 
-def _largest(people: Sequence[Detection]) -> Detection | None:
+def _largest(people: Sequence[Person]) -> Person | None:
     return max(people, key=lambda person: person.roi.size, default=None)

@@ -1,13 +1,13 @@
-"""Tracking: one person followed from frame to frame, found again when lost."""
+"""Tracking: people found in a frame, and one of them followed from frame to frame."""
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from typing import NamedTuple
 
 import numpy as np
 
 from d3ke.vision.blazepose import (
     PRESENCE_THRESHOLD,
-    Detection,
     Image,
     LandmarkNetwork,
     Landmarks,
@@ -15,17 +15,34 @@ from d3ke.vision.blazepose import (
     Roi,
 )
 
-# Chosen on the clips of the data pack.
-DEEP_SEARCH_EVERY = 15  # frames without a person between searches at every scale
+# Tried on the clips of the data pack, and on them shrunk into larger pictures.
+TILE_SIDES = (1.0, 0.5, 0.25)  # of the picture's short side, for people too small at first sight
+LEAST_TILE_PX = 112.0  # half the detector's input: a smaller part shows nothing more
+DEEP_SEARCH_EVERY = 30  # frames without a person between searches in tiles
+COUNT_EVERY = 30  # frames between two looks for other people
 PATIENCE = 30  # frames in which the last place is looked at again
-SAME_PLACE = 0.5  # regions' sides that a person moves between two frames at most
-SPEED = 1.0  # regions' sides that a lost person moves in a second at most
-GROWTH = 2.5  # greatest change of a region's side between two frames
-DISTINCT = 0.25  # regions' sides below which two detections are one person
-TILE_OVERLAP = 0.5
+SAME_PLACE = 0.5  # region sides that a person moves between two frames at most
+SPEED = 1.0  # region sides that a lost person moves in a second at most
+GROWTH = 2.5  # greatest change of a region's side between two looks
+DISTINCT = 0.25  # region sides below which two detections are one person
+SETTLED = 0.05  # region sides by which a settled region still changes
+SETTLE_LOOKS = 8
 LEAST_ROI_PX = 16.0
 
-Choice = Callable[[Sequence[Detection]], Detection | None]
+
+class Person(NamedTuple):
+    """Somebody found in a frame: their landmarks and the detector's score."""
+
+    landmarks: Landmarks
+    score: float
+
+    @property
+    def roi(self) -> Roi:
+        """The region around the person."""
+        return self.landmarks.following
+
+
+Choice = Callable[[Sequence[Person]], Person | None]
 
 
 def distance(first: Roi, second: Roi) -> float:
@@ -33,83 +50,41 @@ def distance(first: Roi, second: Roi) -> float:
     return math.hypot(first.x - second.x, first.y - second.y) / max(first.size, second.size)
 
 
-def find_people(detector: PoseDetector, image: Image, deep: bool) -> list[Detection]:
-    """Everyone the detector sees in the whole image and, if `deep`, in overlapping parts of it."""
-    found = detector(image)
-    if deep:
-        height, width = image.shape[:2]
-        for side in (min(width, height), min(width, height) / 2):
-            for tile in _tiles(width, height, side):
-                found += detector(image, tile)
-    distinct: list[Detection] = []
-    for candidate in sorted(found, key=lambda detection: -detection.score):
-        if candidate.roi.size >= LEAST_ROI_PX and all(
-            distance(candidate.roi, other.roi) > DISTINCT for other in distinct
-        ):
-            distinct.append(candidate)
-    return distinct
+class Finder:
+    """Finds people in one frame: the detector proposes, the landmark network confirms."""
 
-
-def _tiles(width: int, height: int, side: float) -> list[Roi]:
-    columns, rows = (
-        1 + math.ceil((length - side) / (side * (1 - TILE_OVERLAP))) for length in (width, height)
-    )
-    return [
-        Roi(float(x), float(y), side, 0.0)
-        for y in np.linspace(side / 2, height - side / 2, rows)
-        for x in np.linspace(side / 2, width - side / 2, columns)
-    ]
-
-
-class Tracker:
-    """Follows one person: the landmark network in a moving region, the detector where it fails."""
-
-    def __init__(self, detector: PoseDetector, network: LandmarkNetwork, choose: Choice) -> None:
-        """`choose` picks the person among those seen at the start."""
+    def __init__(self, detector: PoseDetector, network: LandmarkNetwork) -> None:
+        """Take the two networks."""
         self._detector = detector
         self._network = network
-        self._choose = choose
-        self._roi: Roi | None = None  # where the person is expected
-        self._lost_frames = 0
-        self._lost_s = 0.0
-        self._time = 0.0
 
-    def start(self, roi: Roi) -> None:
-        """Look for the person in this region first."""
-        self._roi = roi
+    def people(self, image: Image, deep: bool) -> list[Person]:
+        """Everyone in the image; `deep`: if there is nobody, in ever smaller parts of it too."""
+        found = self._confirmed(image, [None])
+        if deep:
+            height, width = image.shape[:2]
+            for part in TILE_SIDES:
+                side = part * min(width, height)
+                if found or side < LEAST_TILE_PX:
+                    break
+                found = self._confirmed(image, list(_tiles(width, height, side)))
+        return found
 
-    def step(self, image: Image, time: float) -> Landmarks | None:
-        """The person's landmarks in the next frame, None where they are not to be seen."""
-        self._lost_s += time - self._time
-        self._time = time
-        landmarks = None
-        if self._roi is not None and self._lost_frames < PATIENCE:
-            landmarks = self._look(image, self._roi)
-        if landmarks is None:
-            landmarks = self._search(image)
-        if landmarks is None:
-            self._lost_frames += 1
-            return None
-        self._roi = landmarks.following
-        self._lost_frames, self._lost_s = 0, 0.0
+    def settle(self, image: Image, roi: Roi) -> Landmarks | None:
+        """The landmarks near a region, looked at until the region they give no longer moves."""
+        landmarks = self.look(image, roi)
+        for _ in range(SETTLE_LOOKS):
+            if landmarks is None:
+                return None
+            following = landmarks.following
+            change = max(distance(following, roi), abs(following.size / roi.size - 1))
+            if change < SETTLED:
+                return landmarks
+            roi = following
+            landmarks = self.look(image, roi)
         return landmarks
 
-    def _search(self, image: Image) -> Landmarks | None:
-        deep = self._lost_frames % DEEP_SEARCH_EVERY == 0
-        people = find_people(self._detector, image, deep)
-        chosen = self._choose(people) if self._roi is None else self._nearest(people, self._roi)
-        if chosen is None:
-            return None
-        first = self._look(image, chosen.roi)
-        # Once more in the region that the landmarks themselves give: it fits better.
-        return first and (self._look(image, first.following) or first)
-
-    def _nearest(self, people: Sequence[Detection], place: Roi) -> Detection | None:
-        reach = SAME_PLACE + SPEED * self._lost_s
-        near = [person for person in people if distance(person.roi, place) <= reach]
-        return min(near, key=lambda person: distance(person.roi, place), default=None)
-
-    def _look(self, image: Image, roi: Roi) -> Landmarks | None:
+    def look(self, image: Image, roi: Roi) -> Landmarks | None:
         """The landmarks in a region, None if no person is there."""
         landmarks = self._network(image, roi)
         following = landmarks.following
@@ -120,3 +95,67 @@ class Tracker:
             and distance(following, roi) <= SAME_PLACE
         )
         return landmarks if plausible else None
+
+    def _confirmed(self, image: Image, regions: Sequence[Roi | None]) -> list[Person]:
+        """The people in regions of the image, each once: as the surest detection has them."""
+        detections = [one for region in regions for one in self._detector(image, region)]
+        found: list[Person] = []
+        for detection in sorted(detections, key=lambda one: -one.score):
+            if any(distance(detection.roi, person.roi) < DISTINCT for person in found):
+                continue
+            landmarks = self.settle(image, detection.roi)
+            if landmarks is not None and all(
+                distance(landmarks.following, person.roi) >= DISTINCT for person in found
+            ):
+                found.append(Person(landmarks, detection.score))
+        return found
+
+
+def _tiles(width: int, height: int, side: float) -> Iterator[Roi]:
+    """Upright squares that cover an image, half over each other."""
+    columns, rows = (math.ceil(2 * length / side) - 1 for length in (width, height))
+    for y in np.linspace(side / 2, height - side / 2, rows):
+        for x in np.linspace(side / 2, width - side / 2, columns):
+            yield Roi(float(x), float(y), side, 0.0)
+
+
+class Tracker:
+    """Follows one person: landmarks in a region that moves along, the finder where they fail."""
+
+    def __init__(self, finder: Finder, choose: Choice) -> None:
+        """`choose` picks the person among those seen at the start."""
+        self.most_people = 0  # seen in one frame
+        self._finder = finder
+        self._choose = choose
+        self._roi: Roi | None = None  # where the person is expected
+        self._frames = 0
+        self._lost_frames = 0
+        self._seen_s = 0.0
+
+    def step(self, image: Image, time: float) -> Landmarks | None:
+        """The person's landmarks in the next frame, None where they are not to be seen."""
+        landmarks = None
+        if self._roi is not None and self._lost_frames < PATIENCE:
+            landmarks = self._finder.look(image, self._roi)
+        if landmarks is None:
+            landmarks = self._search(image, time)
+        elif self._frames % COUNT_EVERY == 0:
+            self.most_people = max(self.most_people, len(self._finder.people(image, deep=False)))
+        self._frames += 1
+        if landmarks is None:
+            self._lost_frames += 1
+            return None
+        self._roi = landmarks.following
+        self._lost_frames, self._seen_s = 0, time
+        return landmarks
+
+    def _search(self, image: Image, time: float) -> Landmarks | None:
+        people = self._finder.people(image, deep=self._lost_frames % DEEP_SEARCH_EVERY == 0)
+        self.most_people = max(self.most_people, len(people))
+        if self._roi is None:
+            chosen = self._choose(people)
+            return None if chosen is None else chosen.landmarks
+        place, reach = self._roi, SAME_PLACE + SPEED * (time - self._seen_s)
+        near = [person for person in people if distance(person.roi, place) <= reach]
+        nearest = min(near, key=lambda person: distance(person.roi, place), default=None)
+        return None if nearest is None else nearest.landmarks
