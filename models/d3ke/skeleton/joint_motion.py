@@ -32,17 +32,17 @@ class TurnGroup(nn.Module):
         self.register_buffer("weights", weights, persistent=False)
 
     def forward(self, values: Tensor) -> Tensor:
-        """Rotations of the group's children. values: (F, P). Returns (G, P, 3, 3)."""
+        """Rotations of the group's children. values: (F, P). Returns (G, 9, P)."""
         terms = values.new_ones(len(self.angles), 1, values.shape[1])
         for angle in self.angles.unbind(1):
             turn = values.index_select(0, angle)  # (G, P)
             basis = torch.stack([torch.ones_like(turn), turn.cos(), turn.sin()], dim=1)
             terms = (terms[:, :, None] * basis[:, None]).flatten(1, 2)  # (G, 3^n, P)
-        return (terms.transpose(1, 2) @ self.weights).unflatten(2, (3, 3))
+        return self.weights @ terms
 
 
 class JointMotion(nn.Module):
-    """Child bodies in parent bodies, for all joints. Joints come first, the P poses second."""
+    """Child bodies in parent bodies, for all joints. Joints come first, the P poses last."""
 
     turn_order: Tensor
     slide_values: Tensor
@@ -73,33 +73,32 @@ class JointMotion(nn.Module):
         self._register_slides(osim, slides)
         self._register_offsets(osim)
 
-    def forward(self, q: Tensor, scales: Tensor) -> tuple[Tensor, Tensor]:
-        """Rotations and translations of the child bodies in their parents.
+    def forward(self, q: Tensor, scales: Tensor) -> Tensor:
+        """Frames of the child bodies in their parents.
 
-        q: (K, P). scales: (N + 1, P or 1, 3), the last is ground's. Returns (J, P, 3, 3) and
-        (J, P, 3).
+        q: (K, P). scales: (N + 1, 3, P or 1), the last is ground's. Returns (J, 3, 4, P).
         """
         values = self.functions(q)
-        rotations = torch.cat([group(values) for group in self.groups])
-        rotations = rotations.index_select(0, self.turn_order)
-        parent_scales = scales.index_select(0, self.parent_bodies)
-        places = parent_scales @ self.parent_reach  # (J, P or 1, 3)
-        slid = self._slid(values, scales)
-        if slid is not None:
-            places = places + slid
-        child_points = scales.index_select(0, self.child_bodies) @ self.child_reach
-        places = places - _rotate(rotations, child_points)
-        return rotations, places
+        turns = torch.cat([group(values) for group in self.groups])  # (J, 9, P)
+        rotations = turns.index_select(0, self.turn_order).view(-1, 3, 3, q.shape[1])
+        places = self.parent_reach @ scales.index_select(0, self.parent_bodies)  # (J, 3, P or 1)
+        if len(self.slide_values):
+            places = places + self._slid(values, scales)
+        places = places - self._child_offsets(rotations, scales)
+        return torch.cat([rotations, places[:, :, None]], dim=2)
 
-    def _slid(self, values: Tensor, scales: Tensor) -> Tensor | None:
-        """What the translations add, in the parent bodies. Returns (J, P, 3)."""
-        if not len(self.slide_values):
-            return None
+    def _slid(self, values: Tensor, scales: Tensor) -> Tensor:
+        """What the translations add, in the parent bodies. Returns (J, 3, P)."""
         lengths = values.index_select(0, self.slide_values)  # (S, P)
-        growth = scales.index_select(0, self.slide_parents) @ self.slide_weights  # (S, P or 1, 1)
-        lengths = lengths * (growth[..., 0] + self.slide_fixed)
-        moved = (self.slides @ lengths).unflatten(0, (-1, 3))  # (J, 3, P)
-        return moved.transpose(1, 2)
+        growth = self.slide_weights @ scales.index_select(0, self.slide_parents)  # (S, 1, P or 1)
+        lengths = lengths * (growth[:, 0] + self.slide_fixed)
+        return (self.slides @ lengths).view(-1, 3, lengths.shape[1])
+
+    def _child_offsets(self, rotations: Tensor, scales: Tensor) -> Tensor:
+        """Origins of the child frames from their bodies' origins, in the parents. (J, 3, P)."""
+        points = self.child_reach @ scales.index_select(0, self.child_bodies)  # (J, 3, P or 1)
+        x, y, z = rotations.unbind(2)
+        return x * points[:, :1] + y * points[:, 1:2] + z * points[:, 2:]
 
     def _buffer(self, name: str, values: object) -> None:
         if isinstance(values, np.ndarray):
@@ -130,7 +129,7 @@ class JointMotion(nn.Module):
         self._buffer("slides", directions.reshape(-1, len(slides)))
         self._buffer("slide_parents", [body[osim.joints[j].parent.body] for j, _ in slides])
         weights = np.array([np.abs(axis.direction) * axis.scales for _, axis in slides])
-        self._buffer("slide_weights", weights.reshape(-1, 3, 1))
+        self._buffer("slide_weights", weights.reshape(-1, 1, 3))
         fixed = np.array([[0.0 if axis.scales else 1.0] for _, axis in slides])
         self._buffer("slide_fixed", fixed.reshape(-1, 1))
 
@@ -138,17 +137,12 @@ class JointMotion(nn.Module):
         body = {name: i for i, name in enumerate((*osim.body_names, GROUND))}
         self._buffer("parent_bodies", [body[joint.parent.body] for joint in osim.joints])
         self._buffer("child_bodies", [body[joint.child.body] for joint in osim.joints])
-        self._buffer("parent_reach", np.stack([j.parent.reach.T for j in osim.joints]))
-        self._buffer("child_reach", np.stack([j.child.reach.T for j in osim.joints]))
-
-
-def _rotate(rotations: Tensor, points: Tensor) -> Tensor:
-    """Rotated points. rotations: (..., 3, 3), points: (..., 3). Returns (..., 3)."""
-    return (rotations * points[..., None, :]).sum(-1)
+        self._buffer("parent_reach", np.stack([j.parent.reach for j in osim.joints]))
+        self._buffer("child_reach", np.stack([j.child.reach for j in osim.joints]))
 
 
 def _turn_weights(joint: Joint) -> NDArray[np.float64]:
-    """The matrices of a joint's 3^n products of cosines and sines. Returns (3^n, 9)."""
+    """The matrices of a joint's 3^n products of cosines and sines, (9, 3^n)."""
     factors: list[tuple[NDArray[np.float64], ...]] = [(joint.parent.rotation,)]
     for axis in joint.rotations:
         direction = np.array(axis.direction)
@@ -158,4 +152,4 @@ def _turn_weights(joint: Joint) -> NDArray[np.float64]:
             factors.append(axis_rotation_terms(direction))
     factors.append((joint.child.rotation.T,))
     products = [list(accumulate(terms, np.matmul))[-1] for terms in product(*factors)]
-    return np.stack(products).reshape(-1, 9)
+    return np.stack(products).reshape(-1, 9).T

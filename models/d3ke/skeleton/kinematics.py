@@ -77,10 +77,10 @@ class SkeletalModel(nn.Module):
         flat_q = q.expand(*batch, q.shape[-1]).reshape(-1, q.shape[-1]).T  # (K, P)
         for coupler in self.couplers:
             flat_q = coupler(flat_q)
-        rotations, places = self.motion(flat_q, self._flat_scales(scales, q, batch))
+        local = self.motion(flat_q, self._flat_scales(scales, q, batch))
         if root is not None:
             root = root.expand(*batch, 4, 4).reshape(-1, 4, 4)
-        frames = self.tree(rotations, places, root)
+        frames = self.tree(local, root)
         return frames.reshape(*batch, *frames.shape[1:])
 
     def markers(self, bodies: Tensor, scales: Tensor | None = None) -> Tensor:
@@ -129,13 +129,13 @@ class SkeletalModel(nn.Module):
         return coordinates
 
     def _flat_scales(self, scales: Tensor | None, q: Tensor, batch: torch.Size) -> Tensor:
-        """Scales with the bodies first, ground's ones last: (N + 1, P or 1, 3)."""
+        """Scales with the bodies first, ground's ones last: (N + 1, 3, P or 1)."""
         count = len(self.osim.bodies)
         if scales is None:
-            return q.new_ones(count + 1, 1, 3)
+            return q.new_ones(count + 1, 3, 1)
         if scales.shape[:-2].numel() > 1:
             scales = scales.expand(*batch, count, 3)
-        flat = scales.reshape(-1, count, 3).transpose(0, 1)
+        flat = scales.reshape(-1, count, 3).permute(1, 2, 0)
         return torch.cat([flat, torch.ones_like(flat[:1])])
 
 
