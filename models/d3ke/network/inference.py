@@ -1,0 +1,142 @@
+"""A trained network over a whole clip: windows that overlap, seen also in a mirror, averaged."""
+
+from collections.abc import Iterator
+from typing import NamedTuple
+
+import numpy as np
+import roma
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from d3ke.network.d3ke import D3KE, Answer
+from d3ke.network.landmarks import LANDMARKS, LandmarkWindow
+from d3ke.vision.camera import Camera
+from d3ke.vision.person import PersonTrack
+
+Array = NDArray[np.float64]
+
+BATCH = 32  # windows at a time
+MAX_GAP_S = 0.35  # landmarks are interpolated over gaps up to this long
+
+
+class Regression(NamedTuple):
+    """What the network says of a track, at the track's times.
+
+    q: (T, K) rad, the root's six are 0; root: (T, 3, 3) pelvis in the camera, x_cam = root x_pelvis;
+    scales: (N, 3); observed: (K,) whether a coordinate was predicted rather than taken from a prior.
+    """
+
+    q: Array
+    root: Array
+    scales: Array
+    observed: NDArray[np.bool_]
+
+
+def regress(
+    model: D3KE,
+    track: PersonTrack,
+    camera: Camera,
+    down: Array | None = None,
+    device: torch.device | str = "cpu",
+) -> Regression:
+    """Coordinates, pelvis orientation and body scales of the person of a track.
+
+    down: (3,) gravity's direction in the camera; by default the camera is level.
+    """
+    model = model.to(device)
+    grid, landmarks, valid = _on_grid(track, camera, model.config.rate_hz)
+    gravity = torch.tensor([0.0, 1.0, 0.0] if down is None else down, dtype=torch.float32)
+    q, root, scales = _windows_mean(model, landmarks.to(device), valid.to(device), gravity)
+    return Regression(
+        q=_at(track.time, grid, _clamped(model, q)),
+        root=_rotations_at(track.time, grid, root),
+        scales=scales.astype(np.float64),
+        observed=_observed(model),
+    )
+
+
+def _on_grid(track: PersonTrack, camera: Camera, rate_hz: float) -> tuple[Array, Tensor, Tensor]:
+    """Landmarks over the focal length on a uniform grid: times (G,), (G, 33, 6), valid (G,)."""
+    seen = track.seen
+    grid = np.arange(track.time[0], track.time[-1] + 0.5 / rate_hz, 1 / rate_hz)
+    pixels = track.landmarks[seen][..., :2].astype(np.float64)
+    points = camera.undistort(pixels) @ np.diag(1 / np.diag(camera.K)[:2])
+    points = points - camera.K[:2, 2] / np.diag(camera.K)[:2]
+    known = np.concatenate([points, track.landmarks[seen][..., 3:]], axis=2)
+    time = track.time[seen]
+    landmarks = np.empty((len(grid), LANDMARKS, 6), dtype=np.float32)
+    for row in range(LANDMARKS):
+        for column in range(6):
+            landmarks[:, row, column] = np.interp(grid, time, known[:, row, column])
+    after = np.clip(np.searchsorted(time, grid), 1, len(time) - 1)
+    near = np.minimum(np.abs(grid - time[after - 1]), np.abs(time[after] - grid))
+    valid = near <= MAX_GAP_S / 2
+    return grid, torch.from_numpy(landmarks), torch.from_numpy(valid)
+
+
+def _windows_mean(
+    model: D3KE, landmarks: Tensor, valid: Tensor, down: Tensor
+) -> tuple[Array, Array, Array]:
+    """Triangularly weighted mean of the answers of all windows: q (G, K), root (G, 3, 3), scales."""
+    frames, length = len(landmarks), min(model.config.window, len(landmarks))
+    ramp = torch.arange(length) + 0.5
+    weight = torch.minimum(ramp, length - ramp)
+    names = len(model.osim.coordinate_names)
+    q, root = torch.zeros(frames, names), torch.zeros(frames, 3, 3)
+    total, scales, windows = torch.zeros(frames), [], 0
+    for starts, answer in _answers(model, landmarks, valid, down, length):
+        for start, row_q, row_root in zip(starts, answer.q, answer.root, strict=True):
+            part = slice(start, start + length)
+            q[part] += weight[:, None] * row_q
+            root[part] += weight[:, None, None] * row_root
+            total[part] += weight
+        scales.append(answer.scales.sum(dim=0))
+        windows += len(starts)
+    root = roma.special_procrustes(root)
+    mean = torch.stack(scales).sum(dim=0) / windows
+    return (q / total[:, None]).numpy(), root.numpy(), mean.numpy()
+
+
+def _answers(
+    model: D3KE, landmarks: Tensor, valid: Tensor, down: Tensor, length: int
+) -> Iterator[tuple[list[int], Answer]]:
+    """Batches of windows' first frames and answers, on the CPU."""
+    last = len(landmarks) - length
+    starts = sorted({*range(0, last, model.config.stride), last})
+    model.eval()
+    with torch.inference_mode():
+        for first in range(0, len(starts), BATCH):
+            chosen = starts[first : first + BATCH]
+            rows = torch.stack([landmarks[s : s + length] for s in chosen])
+            masks = torch.stack([valid[s : s + length] for s in chosen])
+            window = LandmarkWindow(rows, down.to(rows).expand(len(chosen), 3), masks)
+            answer = model.both_ways(window)
+            yield chosen, Answer(*(part.cpu() for part in answer))
+
+
+def _clamped(model: D3KE, q: Array) -> Array:
+    """Coordinates inside the ranges that the model file clamps them to."""
+    for index, coordinate in enumerate(model.osim.coordinates):
+        if coordinate.clamped:
+            q[:, index] = q[:, index].clip(*coordinate.range)
+    return q
+
+
+def _observed(model: D3KE) -> NDArray[np.bool_]:
+    observed = np.zeros(len(model.osim.coordinate_names), dtype=np.bool_)
+    observed[model.predicted.cpu().numpy()] = True
+    return observed
+
+
+def _at(time: Array, grid: Array, values: Array) -> Array:
+    """values (G, ...) of the grid at other times, linearly."""
+    columns = [np.interp(time, grid, column) for column in values.reshape(len(grid), -1).T]
+    return np.stack(columns, axis=1).reshape(len(time), *values.shape[1:])
+
+
+def _rotations_at(time: Array, grid: Array, rotations: Array) -> Array:
+    """Rotations (G, 3, 3) of the grid at other times: linear, then the nearest rotation."""
+    mixed = torch.from_numpy(_at(time, grid, rotations.astype(np.float64)))
+    nearest: Array = roma.special_procrustes(mixed).numpy()
+    return nearest

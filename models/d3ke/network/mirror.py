@@ -1,0 +1,44 @@
+"""Left and right exchanged: landmarks, coordinates, body scales, pelvis orientation."""
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+# BlazePose's order: nose, eyes (inner, middle, outer) left then right, ears, mouth, then pairs.
+LANDMARK_SWAP = (0, 4, 5, 6, 1, 2, 3, *(i + 1 if i % 2 else i - 1 for i in range(7, 33)))
+
+# Coordinates of the middle of the body that change sign in a mirror.
+SIDEWAYS = ("_list", "_tz", "_bending")
+TURNING = ("pelvis_rotation", "lumbar_rotation", "neck_rotation")
+
+
+def _twin(name: str, names: Sequence[str]) -> int:
+    swapped = name
+    if name.endswith("_r"):
+        swapped = name[:-2] + "_l"
+    elif name.endswith("_l"):
+        swapped = name[:-2] + "_r"
+    return names.index(swapped) if swapped in names else names.index(name)
+
+
+def swap_of(names: Sequence[str]) -> list[int]:
+    """Position of each name's twin on the other side of the body."""
+    return [_twin(name, names) for name in names]
+
+
+def coordinate_signs(names: Sequence[str]) -> Tensor:
+    """-1 for coordinates of the middle of the body that a mirror turns round, else 1. (K,)."""
+    turned = [name.endswith(SIDEWAYS) or name in TURNING for name in names]
+    return torch.tensor([-1.0 if t else 1.0 for t in turned])
+
+
+def mirror_landmarks(landmarks: Tensor) -> Tensor:
+    """landmarks: (..., 33, 6) of x, y, visibility, world x, y, z, of a mirrored picture."""
+    signs = landmarks.new_tensor([-1, 1, 1, -1, 1, 1])
+    return landmarks[..., list(LANDMARK_SWAP), :] * signs
+
+
+def mirror_root(root: Tensor) -> Tensor:
+    """Pelvis orientation (..., 3, 3) in a camera of a mirrored picture (z of the pelvis: right)."""
+    return root * root.new_tensor([[-1, -1, 1], [1, 1, -1], [1, 1, -1]])
