@@ -69,9 +69,7 @@ def roi_from_points(centre: Floats, top: Floats) -> Roi:
     """The region from the mid-hip and the point that encodes size and rotation, both (2,) px."""
     dx, dy = float(top[0] - centre[0]), float(top[1] - centre[1])
     radius = math.hypot(dx, dy)
-    return Roi(
-        float(centre[0]), float(centre[1]), 2 * ROI_MARGIN * radius, math.atan2(dx, -dy)
-    )
+    return Roi(float(centre[0]), float(centre[1]), 2 * ROI_MARGIN * radius, math.atan2(dx, -dy))
 
 
 def crop(image: Image, roi: Roi, size: int) -> tuple[Floats, NDArray[np.float64]]:
@@ -187,7 +185,9 @@ class PoseDetector:
             scores = 1 / (1 + np.exp(-raw_scores[:, 0]))
         likely = scores > DETECTOR_THRESHOLD
         values = raw_boxes[likely] / DETECTOR_SIZE
-        points = values.reshape(-1, 6, 2)  # box centre, box size, mid-hip, full body, shoulders, ...
+        points = values.reshape(
+            -1, 6, 2
+        )  # box centre, box size, mid-hip, full body, shoulders, ...
         points[:, [0, 2, 3]] += self._anchors[likely][:, None]
         detections = []
         for merged, score in _merge(points, scores[likely]):

@@ -1,23 +1,34 @@
 """The person in a video: landmarks frame by frame, and who that person is."""
 
-from collections.abc import Sequence
+import os
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from d3ke.errors import D3keError
 from d3ke.progress import Progress, Silent
+from d3ke.vision.ahead import ahead
 from d3ke.vision.blazepose import (
     LANDMARK_COUNT,
     LANDMARK_FILE,
+    ROI_MARGIN,
     LandmarkNetwork,
+    Landmarks,
     PoseDetector,
 )
-from d3ke.vision.tracking import Finder, Person, Tracker
+from d3ke.vision.rules import RULES, Rule, start_of
+from d3ke.vision.tracking import Finder, Tracker
 from d3ke.vision.video import Video
+
+SAMPLING_HZ = 30.0  # rate of the landmarks: what the temporal network was trained on
+MOST_THREADS = 4  # the networks gain little from more
+SMALL_PX = 100.0  # person's height below which the landmarks get coarse
+TOO_SMALL_PX = (
+    32.0  # and below which they are guesses (shrunk clips: errors above 4 % of the height)
+)
+MOSTLY_SEEN = 0.95  # part of the frames below which a person is told
 
 
 @dataclass(frozen=True)
@@ -26,8 +37,8 @@ class PersonTrack:
 
     time (T,) s; frames (T,) numbers in the video; landmarks (T, 33, 7) image x, y, z px,
     visibility 0..1, world x, y, z m (hip-centred, x right, y down, z away from the camera), NaN
-    where not seen; presence (T,) 0..1; boxes (T, 4) x, y, w, h px around the landmarks;
-    seen (T,); size: (width, height) px of the video.
+    where not seen; presence (T,) 0..1; boxes (T, 4) x, y, w, h px around the landmarks, NaN where
+    not seen; seen (T,); size (width, height) px of the video.
     """
 
     time: NDArray[np.float64]
@@ -41,33 +52,90 @@ class PersonTrack:
 
 def track_person(
     video: Video,
-    rule: str | Sequence[float] = "largest",
-    rate_hz: float = 30.0,
+    rule: Rule = "largest",
+    rate_hz: float = SAMPLING_HZ,
     landmark_model: Path | None = None,
     progress: Progress | None = None,
 ) -> PersonTrack:
+    """Follow one person through a clip, at most `rate_hz` frames a second.
+
+    rule: "largest", "centre", "moving", or a box x, y, width, height in px of the first frame;
+    landmark_model: another BlazePose landmark network than the full one of the package.
+    Raises D3keError: nobody, or somebody too small, in the clip; fewer than two frames; a rule or
+    a network that is none.
+    """
     progress = progress or Silent()
-    tracker = Tracker(Finder(PoseDetector(), LandmarkNetwork(landmark_model or LANDMARK_FILE)), _largest)
-    times, numbers, landmarks, presence = [], [], [], []
-    nothing = np.full((LANDMARK_COUNT, 7), np.nan, np.float32)
-    for frame in video.frames(rate_hz):
-        found = tracker.step(frame.image, frame.time)
+    threads = min(MOST_THREADS, os.cpu_count() or 1)
+    network = LandmarkNetwork(landmark_model or LANDMARK_FILE, threads)
+    finder = Finder(PoseDetector(threads=threads), network)
+    tracker = Tracker(finder, *start_of(rule, video, finder))
+    times, frames, found = [], [], []
+    regions: list[float] = []  # sides, px
+    progress.start("landmarks", video.frame_count)
+    for frame in ahead(video.frames(rate_hz)):
+        progress.advance(frame.index + 1 - (frames[-1] + 1 if frames else 0))
+        landmarks = tracker.step(frame.image, frame.time)
         times.append(frame.time)
-        numbers.append(frame.index)
-        landmarks.append(nothing if found is None else found.values)
-        presence.append(0.0 if found is None else found.presence)
-    values = np.stack(landmarks)
+        frames.append(frame.index)
+        found.append(landmarks)
+        if landmarks is not None:
+            regions.append(landmarks.following.size)
+    progress.finish()
+    _check_length(video, len(times), rate_hz)
+    _check_person(video, regions, len(times), rule, tracker.others, progress)
+    return _track(times, frames, found, video.size)
+
+
+def _track(
+    times: list[float], frames: list[int], found: list[Landmarks | None], size: tuple[int, int]
+) -> PersonTrack:
+    nothing = Landmarks(np.full((LANDMARK_COUNT, 7), np.nan, np.float32), 0.0, None)
+    values = np.stack([(landmarks or nothing).values for landmarks in found])  # (T, 33, 7)
     low, high = values[..., :2].min(axis=1), values[..., :2].max(axis=1)
     return PersonTrack(
-        time=np.array(times),
-        frames=np.array(numbers),
+        time=np.array(times, np.float64),
+        frames=np.array(frames, np.int64),
         landmarks=values,
-        presence=np.array(presence, np.float32),
+        presence=np.array([(landmarks or nothing).presence for landmarks in found], np.float32),
         boxes=np.concatenate([low, high - low], axis=1),
-        seen=np.isfinite(values[:, 0, 0]),
-        size=video.size,
+        seen=np.array([landmarks is not None for landmarks in found]),
+        size=size,
     )
 
 
-def _largest(people: Sequence[Person]) -> Person | None:
-    return max(people, key=lambda person: person.roi.size, default=None)
+def _check_length(video: Video, count: int, rate_hz: float) -> None:
+    if count < 2:
+        raise D3keError(
+            f"{video.path}: too short: {count} frame at {rate_hz:g} frames/s. Give a longer clip."
+        )
+
+
+def _check_person(
+    video: Video, regions: list[float], count: int, rule: Rule, others: bool, progress: Progress
+) -> None:
+    """Refuse a clip without a usable person; warn of what makes the result less sure."""
+    if not regions:
+        where = f"no person found in {count} frames"
+        if not isinstance(rule, str):
+            where = f"no person found in the box in {count} frames"
+        raise D3keError(
+            f"{video.path}: {where}. Show the whole body, or give its box in the first frame."
+        )
+    height_px = float(np.median(regions)) / ROI_MARGIN
+    if height_px < TOO_SMALL_PX:
+        raise D3keError(
+            f"{video.path}: the person is only {height_px:.0f} px tall, too small to measure. "
+            f"Film from nearer or with more pixels."
+        )
+    if height_px < SMALL_PX:
+        progress.warn(
+            f"{video.path}: the person is only {height_px:.0f} px tall: landmarks are coarse"
+        )
+    if len(regions) < MOSTLY_SEEN * count:
+        progress.warn(f"{video.path}: the person is seen in {len(regions)} of {count} frames")
+    if others and isinstance(rule, str):
+        ways = ", ".join(name for name in RULES if name != rule)
+        progress.warn(
+            f"{video.path}: more than one person is in the picture; the {rule} one at the start "
+            f"is followed ({ways} or a box choose otherwise)"
+        )
