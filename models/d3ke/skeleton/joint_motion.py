@@ -54,7 +54,10 @@ class JointMotion(nn.Module):
     child_bodies: Tensor
     parent_reach: Tensor
     child_reach: Tensor
-    ellipsoid_axes: Tensor
+    rollers: Tensor
+    radii: Tensor
+    to_ellipsoid: Tensor
+    child_normal: Tensor
 
     def __init__(self, osim: OsimModel, dtype: torch.dtype) -> None:
         super().__init__()
@@ -72,6 +75,7 @@ class JointMotion(nn.Module):
         self._buffer("slide_values", order[len(turns) :])
         self._register_slides(osim, slides)
         self._register_offsets(osim)
+        self._register_ellipsoids(osim)
 
     def forward(self, q: Tensor, scales: Tensor) -> Tensor:
         """Frames of the child bodies in their parents.
@@ -84,6 +88,8 @@ class JointMotion(nn.Module):
         places = self.parent_reach @ scales.index_select(0, self.parent_bodies)  # (J, 3, P or 1)
         if len(self.slide_values):
             places = places + self._slid(values, scales)
+        if len(self.rollers):
+            places = places.index_add(0, self.rollers, self._rolled(rotations, scales))
         places = places - self._child_offsets(rotations, scales)
         return torch.cat([rotations, places[:, :, None]], dim=2)
 
@@ -93,6 +99,15 @@ class JointMotion(nn.Module):
         growth = self.slide_weights @ scales.index_select(0, self.slide_parents)  # (S, 1, P or 1)
         lengths = lengths * (growth[:, 0] + self.slide_fixed)
         return (self.slides @ lengths).view(-1, 3, lengths.shape[1])
+
+    def _rolled(self, rotations: Tensor, scales: Tensor) -> Tensor:
+        """Where the child frames touch their ellipsoids, in the parent bodies. (E, 3, P)."""
+        bodies = self.parent_bodies.index_select(0, self.rollers)
+        radii = self.radii * scales.index_select(0, bodies)  # (E, 3, P or 1)
+        turned = rotations.index_select(0, self.rollers).flatten(2)  # (E, 3, 3 P)
+        turned = (self.to_ellipsoid @ turned).unflatten(2, (3, -1))  # type: ignore[no-untyped-call]
+        normal = (turned * self.child_normal).sum(2)
+        return self.to_ellipsoid.transpose(1, 2) @ (radii * normal)
 
     def _child_offsets(self, rotations: Tensor, scales: Tensor) -> Tensor:
         """Origins of the child frames from their bodies' origins, in the parents. (J, 3, P)."""
@@ -126,12 +141,12 @@ class JointMotion(nn.Module):
         directions = np.zeros((len(osim.joints), 3, len(slides)))
         for column, (j, axis) in enumerate(slides):
             directions[j, :, column] = osim.joints[j].parent.rotation @ axis.direction
-        self._buffer("slides", directions.reshape(-1, len(slides)))
+        self._buffer("slides", directions.reshape(3 * len(osim.joints), len(slides)))
         self._buffer("slide_parents", [body[osim.joints[j].parent.body] for j, _ in slides])
-        weights = np.array([np.abs(axis.direction) * axis.scales for _, axis in slides])
-        self._buffer("slide_weights", weights.reshape(-1, 1, 3))
-        fixed = np.array([[0.0 if axis.scales else 1.0] for _, axis in slides])
-        self._buffer("slide_fixed", fixed.reshape(-1, 1))
+        weights = np.array([axis.growth or (0.0, 0.0, 0.0) for _, axis in slides])
+        self._buffer("slide_weights", weights.reshape(len(slides), 1, 3))
+        fixed = np.array([float(axis.growth is None) for _, axis in slides])
+        self._buffer("slide_fixed", fixed.reshape(len(slides), 1))
 
     def _register_offsets(self, osim: OsimModel) -> None:
         body = {name: i for i, name in enumerate((*osim.body_names, GROUND))}
@@ -139,6 +154,17 @@ class JointMotion(nn.Module):
         self._buffer("child_bodies", [body[joint.child.body] for joint in osim.joints])
         self._buffer("parent_reach", np.stack([j.parent.reach for j in osim.joints]))
         self._buffer("child_reach", np.stack([j.child.reach for j in osim.joints]))
+
+    def _register_ellipsoids(self, osim: OsimModel) -> None:
+        """The joints whose child frame rolls on an ellipsoid, its Z axis being the normal."""
+        rollers = [j for j, joint in enumerate(osim.joints) if joint.radii]
+        self._buffer("rollers", rollers)
+        joints = [osim.joints[j] for j in rollers]
+        self._buffer("radii", np.array([joint.radii for joint in joints]).reshape(-1, 3, 1))
+        inverse = [joint.parent.rotation.T for joint in joints]
+        self._buffer("to_ellipsoid", np.array(inverse).reshape(-1, 3, 3))
+        normal = [joint.child.rotation[:, 2] for joint in joints]
+        self._buffer("child_normal", np.array(normal).reshape(-1, 1, 3, 1))
 
 
 def _turn_weights(joint: Joint) -> NDArray[np.float64]:

@@ -59,13 +59,14 @@ class Coordinate:
 class Axis:
     """An axis that a joint turns about (rad) or slides along (m) by a function of coordinates.
 
-    scales: whether the function grows with the parent body, by `scale_weights @ scale`.
+    direction: of unit length. growth: the function grows with the parent body, by growth @ scale;
+    None where it does not.
     """
 
     direction: Vector3
     coordinates: tuple[str, ...]
     function: Function
-    scales: bool = False
+    growth: Vector3 | None = None
 
     @property
     def is_constant(self) -> bool:
@@ -191,7 +192,12 @@ def _read_axis(element: Element, slides: bool) -> Axis:
         function = Line((1.0,), 0.0) if len(names) == 1 else constant(0.0)
     # A plain coordinate is a degree of freedom in metres and does not grow with the body.
     plain = inner is None or (inner.tag == "LinearFunction" and function == Line((1.0,), 0.0))
-    return Axis((x, y, z), names, function, scales=slides and not plain)
+    if not slides or plain:
+        return Axis((x, y, z), names, function)
+    # Model.scale multiplies by |axis| @ scale. For an axis that is no axis of the body that is
+    # not 1 at scale 1; here it is divided by its sum, so that unit scales change nothing.
+    grow_x, grow_y, grow_z = (np.abs(direction) / np.abs(direction).sum()).tolist()
+    return Axis((x, y, z), names, function, (grow_x, grow_y, grow_z))
 
 
 def _with_kind(

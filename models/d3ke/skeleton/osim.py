@@ -14,8 +14,8 @@ from d3ke.skeleton import document
 from d3ke.skeleton.frames import GROUND, Frames
 from d3ke.skeleton.functions import Function, read_function
 from d3ke.skeleton.joints import Coordinate, Joint, read_joint
+from d3ke.skeleton.upgrade import FIRST_NATIVE_VERSION, document_version, upgraded
 
-FIRST_NATIVE_VERSION = 40000  # OpenSim 4.0; older documents nest their joints in bodies
 Vector3 = tuple[float, float, float]
 
 
@@ -75,6 +75,9 @@ class OsimModel:
     def from_xml(text: str) -> "OsimModel":
         """The model in the text of an .osim. Raises D3keError as `from_file` does."""
         root = document.parse(text)
+        if document_version(root) < FIRST_NATIVE_VERSION:
+            text = upgraded(text)
+            root = document.parse(text)
         return _read_model(root, text)
 
     @cached_property
@@ -110,8 +113,8 @@ class OsimModel:
 
 def _read_model(root: Element, text: str) -> OsimModel:
     model = root.find("Model")
-    if root.tag != "OpenSimDocument" or model is None:
-        raise D3keError("not an OpenSim model. Give a file whose document holds a <Model>.")
+    if model is None:
+        raise D3keError("not an OpenSim model: it has no <Model>. Give a model's .osim.")
     frames = Frames(model)
     osim = OsimModel(
         name=model.get("name", ""),

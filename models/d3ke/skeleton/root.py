@@ -92,4 +92,4 @@ def _is_free(joint: Joint) -> bool:
 
 def _is_straight(axis: Axis) -> bool:
     line = isinstance(axis.function, Line) and len(axis.coordinates) == 1
-    return line and axis.function.coefficients != (0.0,) and not axis.scales
+    return line and axis.function.coefficients != (0.0,) and axis.growth is None
