@@ -82,8 +82,11 @@ class D3KEConfig:
 
 
 class Answer(NamedTuple):
-    """q: (B, T, K) rad, the root's six are 0; root: (B, T, 3, 3) pelvis in the camera,
-    x_cam = root x_pelvis; scales: (B, N, 3)."""
+    """What the network says of a window.
+
+    q: (B, T, K) rad, the root's six are 0; root: (B, T, 3, 3) pelvis in the camera,
+    x_cam = root x_pelvis; scales: (B, N, 3).
+    """
 
     q: Tensor
     root: Tensor

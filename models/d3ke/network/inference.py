@@ -23,8 +23,9 @@ MAX_GAP_S = 0.35  # landmarks are interpolated over gaps up to this long
 class Regression(NamedTuple):
     """What the network says of a track, at the track's times.
 
-    q: (T, K) rad, the root's six are 0; root: (T, 3, 3) pelvis in the camera, x_cam = root x_pelvis;
-    scales: (N, 3); observed: (K,) whether a coordinate was predicted rather than taken from a prior.
+    q: (T, K) rad, the root's six are 0; root: (T, 3, 3) pelvis in the camera,
+    x_cam = root x_pelvis; scales: (N, 3); observed: (K,) whether a coordinate was predicted
+    rather than taken from a prior.
     """
 
     q: Array
@@ -78,7 +79,7 @@ def _on_grid(track: PersonTrack, camera: Camera, rate_hz: float) -> tuple[Array,
 def _windows_mean(
     model: D3KE, landmarks: Tensor, valid: Tensor, down: Tensor
 ) -> tuple[Array, Array, Array]:
-    """Triangularly weighted mean of the answers of all windows: q (G, K), root (G, 3, 3), scales."""
+    """Triangularly weighted mean over windows: q (G, K), root (G, 3, 3), scales (N, 3)."""
     frames, length = len(landmarks), min(model.config.window, len(landmarks))
     ramp = torch.arange(length) + 0.5
     weight = torch.minimum(ramp, length - ramp)
@@ -130,7 +131,7 @@ def _observed(model: D3KE) -> NDArray[np.bool_]:
 
 
 def _at(time: Array, grid: Array, values: Array) -> Array:
-    """values (G, ...) of the grid at other times, linearly."""
+    """Values (G, ...) of the grid at other times, linearly."""
     columns = [np.interp(time, grid, column) for column in values.reshape(len(grid), -1).T]
     return np.stack(columns, axis=1).reshape(len(time), *values.shape[1:])
 

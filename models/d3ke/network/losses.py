@@ -27,8 +27,10 @@ class LossWeights:
 
 
 class Target(NamedTuple):
-    """q: (B, T, K) rad; root: (B, T, 3, 3) pelvis in the camera; scales: (B, N, 3);
-    valid: (B, T)."""
+    """What the answer should be.
+
+    q: (B, T, K) rad; root: (B, T, 3, 3) pelvis in the camera; scales: (B, N, 3); valid: (B, T).
+    """
 
     q: Tensor
     root: Tensor
@@ -42,8 +44,10 @@ class D3KELoss:
     def __init__(
         self, skeleton: SkeletalModel, predicted: Tensor, weights: LossWeights, every: int = 1
     ) -> None:
-        """predicted: (K',) indices of the coordinates to compare. every: positions are compared
-        on each `every`-th frame only, for forward kinematics costs more than the rest."""
+        """Compare the coordinates `predicted` (K',), and positions on each `every`-th frame only.
+
+        Forward kinematics costs more than the rest, and neighbouring frames say the same.
+        """
         self.skeleton, self.predicted = skeleton, predicted
         self.weights, self.every = weights, every
         ranges = torch.tensor([skeleton.osim.coordinates[i].range for i in predicted.tolist()])

@@ -32,8 +32,10 @@ NETWORK_RATE_HZ = 30.0  # landmarks faster than this cost time and add little
 
 
 class LandmarkBatch(NamedTuple):
-    """Windows and what they show. q: (B, T, K) rad; root: (B, T, 3, 3) pelvis in the camera;
-    scales: (B, N, 3)."""
+    """Windows and what they show.
+
+    q: (B, T, K) rad; root: (B, T, 3, 3) pelvis in the camera; scales: (B, N, 3).
+    """
 
     window: LandmarkWindow
     q: Tensor
