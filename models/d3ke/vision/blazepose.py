@@ -3,7 +3,7 @@
 import math
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import cv2
 import numpy as np
@@ -65,6 +65,12 @@ class Landmarks(NamedTuple):
     following: Roi
 
 
+def sigmoid(logits: Floats) -> Floats:
+    """From logits to 0..1, without overflow."""
+    squashed: Floats = (0.5 + 0.5 * np.tanh(0.5 * logits)).astype(np.float32)
+    return squashed
+
+
 def roi_from_points(centre: Floats, top: Floats) -> Roi:
     """The region from the mid-hip and the point that encodes size and rotation, both (2,) px."""
     dx, dy = float(top[0] - centre[0]), float(top[1] - centre[1])
@@ -95,6 +101,12 @@ def crop(image: Image, roi: Roi, size: int) -> tuple[Floats, NDArray[np.float64]
         borderMode=cv2.BORDER_CONSTANT,
     )
     return warped.astype(np.float32), crop_to_image
+
+
+def _to_image(points: Floats, crop_to_image: NDArray[np.float64]) -> Floats:
+    """Points (P, 2) of a crop, whose corner is (0, 0), in image px, where it is (-0.5, -0.5)."""
+    pixels = (points - 0.5) @ crop_to_image[:, :2].T + crop_to_image[:, 2]
+    return pixels.astype(np.float32)
 
 
 def _patch(image: Image, roi: Roi, factor: int) -> tuple[Image, NDArray[np.float64], int]:
@@ -143,14 +155,15 @@ class Network:
             )
         self._indices = [int(tensor["index"]) for tensor in tensors]
 
-    def __call__(self, picture: Floats) -> list[Any]:
-        """Every output for one (size, size, 3) picture, as a function that fetches it."""
+    def run(self, picture: Floats) -> None:
+        """Take one picture (size, size, 3) through the network."""
         self._interpreter.set_tensor(self._indices[0], picture[None])
         self._interpreter.invoke()
-        return [
-            lambda index=index: self._interpreter.get_tensor(index)[0]
-            for index in self._indices[1:]
-        ]
+
+    def output(self, number: int) -> Floats:
+        """A copy of one of the outputs for that picture, without the batch's dimension."""
+        values: Floats = self._interpreter.get_tensor(self._indices[1 + number])[0]
+        return values
 
 
 def anchors() -> Floats:
@@ -180,18 +193,15 @@ class PoseDetector:
         if region is None:
             region = Roi((width - 1) / 2, (height - 1) / 2, max(width, height), 0.0)
         picture, to_image = crop(image, region, DETECTOR_SIZE)
-        raw_boxes, raw_scores = (fetch() for fetch in self._network(picture / 127.5 - 1))
-        with np.errstate(over="ignore"):
-            scores = 1 / (1 + np.exp(-raw_scores[:, 0]))
+        self._network.run(picture / np.float32(127.5) - np.float32(1))
+        raw_boxes, scores = self._network.output(0), sigmoid(self._network.output(1)[:, 0])
         likely = scores > DETECTOR_THRESHOLD
-        values = raw_boxes[likely] / DETECTOR_SIZE
-        points = values.reshape(
-            -1, 6, 2
-        )  # box centre, box size, mid-hip, full body, shoulders, ...
+        # Box centre, box size, mid-hip, full body, mid-shoulder, upper body.
+        points = (raw_boxes[likely] / np.float32(DETECTOR_SIZE)).reshape(-1, 6, 2)
         points[:, [0, 2, 3]] += self._anchors[likely][:, None]
         detections = []
         for merged, score in _merge(points, scores[likely]):
-            pixels = (merged[2:4] * DETECTOR_SIZE - 0.5) @ to_image[:, :2].T + to_image[:, 2]
+            pixels = _to_image(merged[2:4] * DETECTOR_SIZE, to_image)
             detections.append(Detection(roi_from_points(pixels[0], pixels[1]), score))
         return detections
 
@@ -247,7 +257,7 @@ def refine(points: Floats, heatmap: Floats) -> Floats:
         np.clip(columns, 0, HEATMAP_SIZE - 1),
         np.arange(len(points))[:, None],
     ]
-    weight = np.where(valid, 1 / (1 + np.exp(-logits)), 0)
+    weight = np.where(valid, sigmoid(logits), 0)
     sure = inside & (weight.max(axis=1) >= HEATMAP_CONFIDENCE)
     total = np.maximum(weight.sum(axis=1), 1e-9)
     mean = np.stack([(weight * columns).sum(axis=1), (weight * rows).sum(axis=1)], axis=1)
@@ -265,18 +275,19 @@ class LandmarkNetwork:
     def __call__(self, image: Image, roi: Roi) -> Landmarks:
         """The landmarks of the person in the region `roi` of the image."""
         picture, to_image = crop(image, roi, LANDMARK_SIZE)
-        fetch = self._network(picture / 255)
-        raw, presence, heatmap, world = fetch[0](), fetch[1](), fetch[3](), fetch[4]()
-        raw = raw.reshape(39, 5)  # x, y, z in px of the crop; logits of visibility and presence
+        self._network.run(picture / np.float32(255))
+        # x, y, z in px of the crop; logits of visibility and presence
+        raw = self._network.output(0).reshape(39, 5)
+        heatmap, world = self._network.output(3), self._network.output(4).reshape(39, 3)
         cells = LANDMARK_SIZE / HEATMAP_SIZE
         points = refine(raw[:, :2] / cells, heatmap) * cells
-        pixels = (points - 0.5) @ to_image[:, :2].T + to_image[:, 2]
+        pixels = _to_image(points, to_image)
         values = np.empty((LANDMARK_COUNT, 7), np.float32)
         values[:, :2] = pixels[:LANDMARK_COUNT]
         values[:, 2] = raw[:LANDMARK_COUNT, 2] * roi.size / LANDMARK_SIZE
-        values[:, 3] = 1 / (1 + np.exp(-raw[:LANDMARK_COUNT, 3]))
+        values[:, 3] = sigmoid(raw[:LANDMARK_COUNT, 3])
         cos, sin = math.cos(roi.rotation), math.sin(roi.rotation)
         turn = np.array([[cos, -sin, 0], [sin, cos, 0], [0, 0, 1]], np.float32)
-        values[:, 4:] = world.reshape(39, 3)[:LANDMARK_COUNT] @ turn.T
+        values[:, 4:] = world[:LANDMARK_COUNT] @ turn.T
         following = roi_from_points(pixels[33], pixels[34])
-        return Landmarks(values, float(presence[0]), following)
+        return Landmarks(values, float(self._network.output(1)[0]), following)

@@ -69,7 +69,9 @@ def track_person(
     network = LandmarkNetwork(landmark_model or LANDMARK_FILE, threads)
     finder = Finder(PoseDetector(threads=threads), network)
     tracker = Tracker(finder, *start_of(rule, video, finder))
-    times, frames, found = [], [], []
+    times: list[float] = []
+    frames: list[int] = []
+    found: list[Landmarks | None] = []
     regions: list[float] = []  # sides, px
     progress.start("landmarks", video.frame_count)
     for frame in ahead(video.frames(rate_hz)):
@@ -89,16 +91,16 @@ def track_person(
 def _track(
     times: list[float], frames: list[int], found: list[Landmarks | None], size: tuple[int, int]
 ) -> PersonTrack:
-    nothing = Landmarks(np.full((LANDMARK_COUNT, 7), np.nan, np.float32), 0.0, None)
-    values = np.stack([(landmarks or nothing).values for landmarks in found])  # (T, 33, 7)
+    nothing = np.full((LANDMARK_COUNT, 7), np.nan, np.float32)
+    values = np.stack([one.values if one else nothing for one in found])  # (T, 33, 7)
     low, high = values[..., :2].min(axis=1), values[..., :2].max(axis=1)
     return PersonTrack(
         time=np.array(times, np.float64),
         frames=np.array(frames, np.int64),
         landmarks=values,
-        presence=np.array([(landmarks or nothing).presence for landmarks in found], np.float32),
+        presence=np.array([one.presence if one else 0.0 for one in found], np.float32),
         boxes=np.concatenate([low, high - low], axis=1),
-        seen=np.array([landmarks is not None for landmarks in found]),
+        seen=np.array([one is not None for one in found]),
         size=size,
     )
 

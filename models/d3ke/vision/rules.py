@@ -78,7 +78,7 @@ def _most_moving(video: Video, finder: Finder) -> Roi | None:
             known.steps.append(float(np.linalg.norm(moved, axis=1).mean()) / person.roi.size)
             known.last = person
     most = max(walkers, key=lambda walker: walker.movement, default=None)
-    return most and most.first
+    return None if most is None else most.first
 
 
 def _everyone(finder: Finder, image: Image, walkers: Sequence[_Walker]) -> list[Person]:

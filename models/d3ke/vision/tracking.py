@@ -203,7 +203,7 @@ class Tracker:
         return chosen and chosen.landmarks
 
     def _see_others(self, image: Image, roi: Roi) -> bool:
-        """Is somebody else in one of the tiles, another one at each call?"""
+        """Whether somebody else is in one of the tiles, another one at each call."""
         squares = tiles_for(image, roi.size)
         tile = squares[self._frames // CENSUS_EVERY % len(squares)]
         people = self._finder.people(image, [tile])

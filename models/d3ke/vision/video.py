@@ -17,7 +17,7 @@ SAMPLING_TOLERANCE = 0.92
 class Frame(NamedTuple):
     """One picture: its number in the video, its time in s after the first, (H, W, 3) uint8 RGB."""
 
-    index: int
+    index: int  # type: ignore[assignment]  # a NamedTuple's own `index` is hidden, on purpose
     time: float
     image: Image
 
