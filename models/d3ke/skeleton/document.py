@@ -1,13 +1,12 @@
 """Reading the XML of OpenSim files: safely, and by OpenSim's habits."""
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from xml.etree import ElementTree
 from xml.etree.ElementTree import Element
 from xml.parsers import expat
 
 from d3ke.errors import D3keError
-
 
 DEEPEST = 200  # nested elements; OpenSim's own files stay below 30
 
@@ -128,3 +127,11 @@ def text(root: Element) -> str:
     ElementTree.indent(root, "\t")
     body = ElementTree.tostring(root, encoding="unicode")
     return f'<?xml version="1.0" encoding="UTF-8" ?>\n{body}\n'
+
+
+def set_numbers(element: Element, tag: str, values: Iterable[float]) -> None:
+    """Write numbers into a child element, in full, making it where there is none."""
+    child = element.find(tag)
+    if child is None:
+        child = ElementTree.SubElement(element, tag)
+    child.text = " ".join(repr(float(value)) for value in values)

@@ -39,7 +39,8 @@ def body_frame(body: str) -> Offset:
 def axis_rotation(axis: NDArray[np.float64], angle: float) -> NDArray[np.float64]:
     """The rotation about a unit axis by an angle in rad. (3,) -> (3, 3)."""
     along, across, quarter = axis_rotation_terms(axis)
-    return along + np.cos(angle) * across + np.sin(angle) * quarter
+    turned: NDArray[np.float64] = along + np.cos(angle) * across + np.sin(angle) * quarter
+    return turned
 
 
 def axis_rotation_terms(
@@ -59,11 +60,14 @@ def xyz_to_matrix(angles: NDArray[np.float64]) -> NDArray[np.float64]:
 
 
 class Frames:
-    """The frames of a model by OpenSim's component paths, such as /bodyset/pelvis."""
+    """The frames of a model by OpenSim's component paths, such as /bodyset/pelvis.
+
+    elements: those in the file, each once.
+    """
 
     def __init__(self, model: Element) -> None:
         self._bodies = {document.name_of(body) for body in document.objects(model, "BodySet")}
-        self._elements: dict[str, Element] = {}
+        self.elements: dict[str, Element] = {}
         self._collect(model, "/")
 
     def find(self, path: str, owner: str = "/") -> Offset:
@@ -76,7 +80,7 @@ class Frames:
     def _find(self, path: str, owner: str, depth: int) -> Offset:
         full = posixpath.normpath(posixpath.join(owner, path))
         name = posixpath.basename(full)
-        element = self._elements.get(full)
+        element = self.elements.get(full)
         if element is None or element.tag == "Body":
             if name in self._bodies or name == GROUND:
                 return body_frame(name)
@@ -86,7 +90,7 @@ class Frames:
                 f"frame {name} is a {element.tag}, which is not supported. "
                 "Replace it by a PhysicalOffsetFrame."
             )
-        if depth > len(self._elements):
+        if depth > len(self.elements):
             raise D3keError(f"frame {name} is placed in itself. Repair the model in OpenSim.")
         parent = self._find(document.text_of(element, "socket_parent"), full, depth + 1)
         translation = document.vector(element, "translation", (0.0,) * 3)
@@ -98,6 +102,6 @@ class Frames:
             name = child.get("name") or (child.tag.lower() if child.tag.endswith("Set") else "")
             inner = posixpath.join(path, name)
             if child.tag.endswith("Frame") or child.tag == "Body":
-                self._elements[inner] = child
+                self.elements[inner] = child
             if len(child):
                 self._collect(child, inner)

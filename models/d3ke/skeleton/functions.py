@@ -123,7 +123,7 @@ def simm_spline(x: NDArray[np.float64], y: NDArray[np.float64]) -> Piecewise:
     if count > 3:
         right[0] = _third_difference(x[:4], slope[:3]) * step[0] ** 2
         right[-1] = -_third_difference(x[-4:], slope[-3:]) * step[-1] ** 2
-    return _cubics(x, y, step, slope, np.linalg.solve(system, right))
+    return _cubics(x, y, step, slope, np.linalg.solve(system, right).astype(np.float64))
 
 
 def natural_cubic_spline(x: NDArray[np.float64], y: NDArray[np.float64]) -> Piecewise:
@@ -134,7 +134,7 @@ def natural_cubic_spline(x: NDArray[np.float64], y: NDArray[np.float64]) -> Piec
     slope = np.diff(y) / step
     system, right = _smooth_slopes(step, slope)
     system[0, 0] = system[-1, -1] = 1.0
-    return _cubics(x, y, step, slope, np.linalg.solve(system, right))
+    return _cubics(x, y, step, slope, np.linalg.solve(system, right).astype(np.float64))
 
 
 def piecewise_linear(x: NDArray[np.float64], y: NDArray[np.float64]) -> Piecewise:

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from d3ke.skeleton.frames import GROUND, axis_rotation, axis_rotation_terms
 from d3ke.skeleton.function_bank import FunctionBank
+from d3ke.skeleton.growth import Growth
 from d3ke.skeleton.joints import Axis, Joint
 from d3ke.skeleton.osim import OsimModel
 
@@ -47,9 +48,6 @@ class JointMotion(nn.Module):
     turn_order: Tensor
     slide_values: Tensor
     slides: Tensor
-    slide_parents: Tensor
-    slide_weights: Tensor
-    slide_fixed: Tensor
     parent_bodies: Tensor
     child_bodies: Tensor
     parent_reach: Tensor
@@ -95,18 +93,15 @@ class JointMotion(nn.Module):
 
     def _slid(self, values: Tensor, scales: Tensor) -> Tensor:
         """What the translations add, in the parent bodies. Returns (J, 3, P)."""
-        lengths = values.index_select(0, self.slide_values)  # (S, P)
-        growth = self.slide_weights @ scales.index_select(0, self.slide_parents)  # (S, 1, P or 1)
-        lengths = lengths * (growth[:, 0] + self.slide_fixed)
+        lengths: Tensor = self.slide_growth(scales) * values.index_select(0, self.slide_values)
         return (self.slides @ lengths).view(-1, 3, lengths.shape[1])
 
     def _rolled(self, rotations: Tensor, scales: Tensor) -> Tensor:
         """Where the child frames touch their ellipsoids, in the parent bodies. (E, 3, P)."""
         bodies = self.parent_bodies.index_select(0, self.rollers)
         radii = self.radii * scales.index_select(0, bodies)  # (E, 3, P or 1)
-        turned = rotations.index_select(0, self.rollers).flatten(2)  # (E, 3, 3 P)
-        turned = (self.to_ellipsoid @ turned).unflatten(2, (3, -1))  # type: ignore[no-untyped-call]
-        normal = (turned * self.child_normal).sum(2)
+        turned = rotations.index_select(0, self.rollers)  # (E, 3, 3, P)
+        normal = self.to_ellipsoid @ (turned * self.child_normal).sum(2)
         return self.to_ellipsoid.transpose(1, 2) @ (radii * normal)
 
     def _child_offsets(self, rotations: Tensor, scales: Tensor) -> Tensor:
@@ -142,11 +137,8 @@ class JointMotion(nn.Module):
         for column, (j, axis) in enumerate(slides):
             directions[j, :, column] = osim.joints[j].parent.rotation @ axis.direction
         self._buffer("slides", directions.reshape(3 * len(osim.joints), len(slides)))
-        self._buffer("slide_parents", [body[osim.joints[j].parent.body] for j, _ in slides])
-        weights = np.array([axis.growth or (0.0, 0.0, 0.0) for _, axis in slides])
-        self._buffer("slide_weights", weights.reshape(len(slides), 1, 3))
-        fixed = np.array([float(axis.growth is None) for _, axis in slides])
-        self._buffer("slide_fixed", fixed.reshape(len(slides), 1))
+        parents = [body[osim.joints[j].parent.body] for j, _ in slides]
+        self.slide_growth = Growth([axis.growth for _, axis in slides], parents, self.dtype)
 
     def _register_offsets(self, osim: OsimModel) -> None:
         body = {name: i for i, name in enumerate((*osim.body_names, GROUND))}

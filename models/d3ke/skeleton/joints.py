@@ -1,7 +1,6 @@
 """Joints and their coordinates: every type as six axes, as OpenSim's CustomJoint has them."""
 
-from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from xml.etree.ElementTree import Element
 
 import numpy as np
@@ -114,9 +113,7 @@ def read_joint(element: Element, frames: Frames) -> Joint:
     """
     name, kind = document.name_of(element), element.tag
     try:
-        coordinates = tuple(
-            _read_coordinate(child, name) for child in element.findall("coordinates/Coordinate")
-        )
+        coordinates = _read_coordinates(element)
         if kind == "CustomJoint":
             rotations, translations = _custom_axes(element)
         elif kind in TURNS:
@@ -129,7 +126,7 @@ def read_joint(element: Element, frames: Frames) -> Joint:
             kind=kind,
             parent=frames.find(document.text_of(element, "socket_parent_frame"), owner),
             child=frames.find(document.text_of(element, "socket_child_frame"), owner),
-            coordinates=_with_kind(coordinates, rotations),
+            coordinates=coordinates,
             rotations=rotations,
             translations=translations,
             radii=_radii(element) if kind == "EllipsoidJoint" else None,
@@ -138,17 +135,46 @@ def read_joint(element: Element, frames: Frames) -> Joint:
         raise D3keError(f"joint {name}: {error}") from error
 
 
-def _read_coordinate(element: Element, joint: str) -> Coordinate:
-    low, high = document.vector(element, "range", (-10.0, 10.0))  # OpenSim's own default
-    return Coordinate(
-        name=document.name_of(element),
-        joint=joint,
-        range=(low, high),
-        default=document.number(element, "default_value", 0.0),
-        clamped=document.flag(element, "clamped", False),
-        locked=document.flag(element, "locked", False),
-        rotational=False,
-    )
+def _read_coordinates(joint: Element) -> tuple[Coordinate, ...]:
+    found = joint.findall("coordinates/Coordinate")
+    names = [document.name_of(element) for element in found]
+    if joint.tag == "CustomJoint":
+        angles = _custom_angles(joint)
+    else:
+        angles = set(names[: len(TURNS.get(joint.tag, ()))])
+    coordinates = []
+    for element, name in zip(found, names, strict=True):
+        low, high = document.vector(element, "range", (-10.0, 10.0))  # OpenSim's own default
+        coordinates.append(
+            Coordinate(
+                name=name,
+                joint=document.name_of(joint),
+                range=(low, high),
+                default=document.number(element, "default_value", 0.0),
+                clamped=document.flag(element, "clamped", False),
+                locked=document.flag(element, "locked", False),
+                rotational=name in angles,
+            )
+        )
+    return tuple(coordinates)
+
+
+def _custom_angles(joint: Element) -> set[str]:
+    """The coordinates that are the very angle of an axis.
+
+    OpenSim converts only these to degrees. A coordinate behind another function it calls coupled,
+    and takes as it is.
+    """
+    angles = set()
+    for axis in joint.findall("SpatialTransform/TransformAxis"):
+        function = document.object_property(axis, "function")
+        if function is None or function.tag != "LinearFunction":
+            continue
+        names = document.text_of(axis, "coordinates").split()
+        slopes = document.numbers(function, "coefficients", (1.0, 0.0))[:-1]
+        if axis.get("name", "").startswith("rotation") and slopes in {(1.0,), (-1.0,)}:
+            angles.update(names)
+    return angles
 
 
 def _fixed_axes(
@@ -192,24 +218,18 @@ def _read_axis(element: Element, slides: bool) -> Axis:
         function = Line((1.0,), 0.0) if len(names) == 1 else constant(0.0)
     # A plain coordinate is a degree of freedom in metres and does not grow with the body.
     plain = inner is None or (inner.tag == "LinearFunction" and function == Line((1.0,), 0.0))
-    if not slides or plain:
-        return Axis((x, y, z), names, function)
-    # Model.scale multiplies by |axis| @ scale. For an axis that is no axis of the body that is
-    # not 1 at scale 1; here it is divided by its sum, so that unit scales change nothing.
-    grow_x, grow_y, grow_z = (np.abs(direction) / np.abs(direction).sum()).tolist()
-    return Axis((x, y, z), names, function, (grow_x, grow_y, grow_z))
+    growth = slide_growth((x, y, z)) if slides and not plain else None
+    return Axis((x, y, z), names, function, growth)
 
 
-def _with_kind(
-    coordinates: tuple[Coordinate, ...], rotations: Iterable[Axis]
-) -> tuple[Coordinate, ...]:
-    """Mark the coordinates that are the angle of an axis; only these are in degrees in files."""
-    angles = {
-        axis.coordinates[0]
-        for axis in rotations
-        if isinstance(axis.function, Line) and axis.function.coefficients in {(1.0,), (-1.0,)}
-    }
-    return tuple(replace(c, rotational=c.name in angles) for c in coordinates)
+def slide_growth(direction: Vector3) -> Vector3:
+    """How a length along an axis grows with its body: by growth @ scale.
+
+    Model.scale multiplies by |axis| @ scale, which for an oblique axis is not 1 at scale 1. Here
+    it is divided by its sum, so that unit scales change nothing.
+    """
+    x, y, z = (np.abs(direction) / np.abs(direction).sum()).tolist()
+    return x, y, z
 
 
 def _radii(element: Element) -> Vector3:

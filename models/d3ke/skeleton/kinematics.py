@@ -1,6 +1,7 @@
 """SkeletalModel: from coordinates and body scales to body frames, joint centres and markers."""
 
 from collections.abc import Sequence
+from operator import itemgetter
 from typing import NamedTuple
 
 import numpy as np
@@ -11,6 +12,7 @@ from torch import Tensor, nn
 from d3ke.skeleton.body_tree import BodyTree
 from d3ke.skeleton.frames import GROUND
 from d3ke.skeleton.function_bank import FunctionBank
+from d3ke.skeleton.growth import Growth
 from d3ke.skeleton.joint_motion import JointMotion
 from d3ke.skeleton.osim import Coupler, OsimModel
 from d3ke.skeleton.root import RootJoint
@@ -48,7 +50,7 @@ class SkeletalModel(nn.Module):
         self.root_joint = RootJoint(osim, dtype)
         self.couplers = nn.ModuleList()
         for stage in _coupler_stages(osim.couplers):
-            self.couplers.append(CouplerStage(stage, osim.coordinate_names, dtype))
+            self.couplers.append(CouplerStage(stage, osim, dtype))
         self.tree = BodyTree(osim)
         bodies = osim.body_names
         joint_bodies = [bodies.index(joint.child.body) for joint in osim.joints]
@@ -75,12 +77,13 @@ class SkeletalModel(nn.Module):
             shapes.append(root.shape[:-2])
         batch = torch.broadcast_shapes(*shapes)
         flat_q = q.expand(*batch, q.shape[-1]).reshape(-1, q.shape[-1]).T  # (K, P)
+        flat_scales = self._flat_scales(scales, q, batch)
         for coupler in self.couplers:
-            flat_q = coupler(flat_q)
-        local = self.motion(flat_q, self._flat_scales(scales, q, batch))
+            flat_q = coupler(flat_q, flat_scales)
+        local = self.motion(flat_q, flat_scales)
         if root is not None:
             root = root.expand(*batch, 4, 4).reshape(-1, 4, 4)
-        frames = self.tree(local, root)
+        frames: Tensor = self.tree(local, root)
         return frames.reshape(*batch, *frames.shape[1:])
 
     def markers(self, bodies: Tensor, scales: Tensor | None = None) -> Tensor:
@@ -144,20 +147,24 @@ class CouplerStage(nn.Module):
 
     take: Tensor
 
-    def __init__(
-        self, couplers: Sequence[Coupler], names: Sequence[str], dtype: torch.dtype
-    ) -> None:
+    def __init__(self, couplers: Sequence[Coupler], osim: OsimModel, dtype: torch.dtype) -> None:
         super().__init__()
+        names, bodies = osim.coordinate_names, (*osim.body_names, GROUND)
         functions = [(c.function, [names.index(c.independent)]) for c in couplers]
         self.functions = FunctionBank(functions, len(names), dtype)
+        in_bank = sorted(zip(self.functions.order, couplers, strict=True), key=itemgetter(0))
+        ordered = [coupler for _, coupler in in_bank]
+        grown_by = [bodies.index(coupler.body) for coupler in ordered]
+        self.growth = Growth([coupler.growth for coupler in ordered], grown_by, dtype)
         take = list(range(len(names)))
-        for coupler, place in zip(couplers, self.functions.order, strict=True):
+        for place, coupler in enumerate(ordered):
             take[names.index(coupler.dependent)] = len(names) + place
         self.register_buffer("take", torch.tensor(take), persistent=False)
 
-    def forward(self, q: Tensor) -> Tensor:
-        """Coordinates with the dependent ones overwritten."""
-        return torch.cat([q, self.functions(q)]).index_select(0, self.take)
+    def forward(self, q: Tensor, scales: Tensor) -> Tensor:
+        """Coordinates with the dependent ones overwritten. scales: (N + 1, 3, P or 1)."""
+        dependent = self.functions(q) * self.growth(scales)
+        return torch.cat([q, dependent]).index_select(0, self.take)
 
 
 def _coupler_stages(couplers: Sequence[Coupler]) -> list[list[Coupler]]:

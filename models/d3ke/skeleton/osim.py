@@ -2,21 +2,22 @@
 
 import hashlib
 import os
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from xml.etree.ElementTree import Element
 
 import numpy as np
+from numpy.typing import NDArray
 
 from d3ke.errors import D3keError
-from d3ke.files import read_text
+from d3ke.files import read_text, replacing
 from d3ke.skeleton import document
 from d3ke.skeleton.frames import GROUND, Frames
 from d3ke.skeleton.functions import Function, read_function
-from d3ke.skeleton.joints import Coordinate, Joint, read_joint
+from d3ke.skeleton.joints import Coordinate, Joint, Vector3, read_joint, slide_growth
+from d3ke.skeleton.scaling import scaled_document
 from d3ke.skeleton.upgrade import FIRST_NATIVE_VERSION, document_version, upgraded
-
-Vector3 = tuple[float, float, float]
 
 
 @dataclass(frozen=True)
@@ -40,12 +41,17 @@ class Marker:
 
 @dataclass(frozen=True)
 class Coupler:
-    """A coordinate that is a function of another one (CoordinateCouplerConstraint)."""
+    """A coordinate that is a function of another one (CoordinateCouplerConstraint).
+
+    growth: of a dependent coordinate that slides, which grows with `body` by growth @ scale.
+    """
 
     name: str
     dependent: str
     independent: str
     function: Function
+    body: str = GROUND
+    growth: Vector3 | None = None
 
 
 @dataclass(frozen=True)
@@ -85,6 +91,19 @@ class OsimModel:
         """The coordinates of all joints."""
         return tuple(coordinate for joint in self.joints for coordinate in joint.coordinates)
 
+    def scaled(self, scales: NDArray[np.float64], mass_kg: float | None = None) -> "OsimModel":
+        """The model of a body of another size, without muscles, contacts and controllers.
+
+        scales: (N, 3) of the bodies. mass_kg: of the whole body; without it, each body's mass
+        grows with its volume. Raises D3keError: scales or a mass that are not positive.
+        """
+        return OsimModel.from_xml(scaled_document(self, scales, mass_kg))
+
+    def write(self, path: str | os.PathLike[str]) -> None:
+        """Write the .osim, whole or not at all. Raises D3keError where that cannot be."""
+        with replacing(path) as temporary:
+            temporary.write_text(self.xml, encoding="utf-8", newline="\n")
+
     @property
     def body_names(self) -> tuple[str, ...]:
         """Names of the bodies, in the order of `scales`."""
@@ -116,12 +135,13 @@ def _read_model(root: Element, text: str) -> OsimModel:
     if model is None:
         raise D3keError("not an OpenSim model: it has no <Model>. Give a model's .osim.")
     frames = Frames(model)
+    joints = tuple(read_joint(e, frames) for e in document.objects(model, "JointSet"))
     osim = OsimModel(
         name=model.get("name", ""),
         bodies=tuple(_read_body(element) for element in document.objects(model, "BodySet")),
-        joints=tuple(read_joint(e, frames) for e in document.objects(model, "JointSet")),
+        joints=joints,
         markers=tuple(_read_marker(e, frames) for e in document.objects(model, "MarkerSet")),
-        couplers=_read_couplers(model),
+        couplers=_read_couplers(model, joints),
         xml=text,
     )
     _check_names(osim)
@@ -146,8 +166,14 @@ def _read_marker(element: Element, frames: Frames) -> Marker:
     return Marker(name, offset.body, (x, y, z))
 
 
-def _read_couplers(model: Element) -> tuple[Coupler, ...]:
+def _read_couplers(model: Element, joints: Sequence[Joint]) -> tuple[Coupler, ...]:
     """The couplers that are enforced. Raises D3keError: constraints that close a loop."""
+    slides = {
+        axis.coordinates[0]: (joint.parent.body, slide_growth(axis.direction))
+        for joint in joints
+        for axis in joint.slides
+        if len(axis.coordinates) == 1 and axis.growth is None
+    }
     couplers = []
     for element in document.objects(model, "ConstraintSet"):
         name = element.get("name", element.tag)
@@ -166,7 +192,8 @@ def _read_couplers(model: Element) -> tuple[Coupler, ...]:
             )
         function = read_function(inner, 1).times(document.number(element, "scale_factor", 1.0))
         dependent = document.text_of(element, "dependent_coordinate_name")
-        couplers.append(Coupler(name, dependent, independent[0], function))
+        body, growth = slides.get(dependent, (GROUND, None))
+        couplers.append(Coupler(name, dependent, independent[0], function, body, growth))
     return tuple(couplers)
 
 
