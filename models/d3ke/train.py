@@ -58,7 +58,7 @@ class TrainConfig:
     positions_every: int = 8  # frames between those whose positions are compared
     loss: LossWeights = field(
         default_factory=lambda: LossWeights(
-            joint=2.0, marker=2.0, body=0.3, angle=0.06, root=0.6, velocity=0.06
+            joint=2.0, marker=2.0, body=0.3, angle=0.08, root=0.6, velocity=0.06, by_range=False
         )
     )
     clips: LandmarkClipsConfig = field(default_factory=LandmarkClipsConfig)

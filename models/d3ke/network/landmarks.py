@@ -63,7 +63,8 @@ class LandmarkEncoder(nn.Module):
             dim=2,
         )
         features = features * window.valid.unsqueeze(2)
-        return self.mix(features.transpose(1, 2)).transpose(1, 2), views
+        mixed: Tensor = self.mix(features.transpose(1, 2)).transpose(1, 2)
+        return mixed, views
 
 
 def aim(points: Tensor) -> Tensor:
@@ -77,7 +78,8 @@ def aim(points: Tensor) -> Tensor:
     x, y, z = forward.unbind(-1)
     share = 1 / (1 + z)  # Rodrigues' formula about (y, -x, 0)
     rows = [1 - x * x * share, -x * y * share, -x, -x * y * share, 1 - y * y * share, -y, x, y, z]
-    return torch.stack(rows, dim=-1).unflatten(-1, (3, 3))
+    views: Tensor = torch.stack(rows, dim=-1).unflatten(-1, (3, 3))
+    return views
 
 
 def _image_features(window: LandmarkWindow, views: Tensor) -> Tensor:

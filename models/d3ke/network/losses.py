@@ -24,6 +24,7 @@ class LossWeights:
     angle: float = 0.06
     root: float = 0.0
     velocity: float = 0.0
+    by_range: bool = True  # coordinates with a wide range count up to twice
 
 
 class Target(NamedTuple):
@@ -51,7 +52,8 @@ class D3KELoss:
         self.skeleton, self.predicted = skeleton, predicted
         self.weights, self.every = weights, every
         ranges = torch.tensor([skeleton.osim.coordinates[i].range for i in predicted.tolist()])
-        self.importance = range_weights((ranges[:, 1] - ranges[:, 0]) / 2)
+        half = (ranges[:, 1] - ranges[:, 0]) / 2
+        self.importance = range_weights(half) if weights.by_range else torch.ones_like(half)
 
     def __call__(self, answer: Answer, target: Target) -> tuple[Tensor, dict[str, Tensor]]:
         """The loss (scalar) and its unweighted terms."""

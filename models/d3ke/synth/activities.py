@@ -47,12 +47,12 @@ class Habit:
     @staticmethod
     def draw(rng: Generator) -> "Habit":
         """One person's habits."""
-        straight = rng.random() < 0.65
-        rotation, adduction = rng.normal(-6, 6), rng.normal(-1.5, 3.5)
+        straight = rng.random() < 0.8
+        rotation, adduction = rng.normal(-6, 6), rng.normal(-1.0, 3.5)
         return Habit(
             tilt=rng.normal(-4, 6),
             lean=rng.normal(4, 5),
-            knee=abs(rng.normal(0, 2.5)) if straight else rng.uniform(0, 15),
+            knee=abs(rng.normal(0, 2.0)) if straight else rng.uniform(0, 14),
             adduction=(adduction + rng.normal(0, 1.5), adduction + rng.normal(0, 1.5)),
             rotation=(rotation + rng.normal(0, 4), rotation + rng.normal(0, 4)),
             shank_ratio=float(np.clip(rng.normal(0.31, 0.06), 0.15, 0.5)),
@@ -80,7 +80,7 @@ def squat(rng: Generator, time: Array) -> Curves:
     """Repeated squats, shallow to deep, even or with more weight on one leg."""
     habit = Habit.draw(rng)
     depth = rng.uniform(35, 125)
-    knee = habit.knee + bumps(rng, time, depth, rise_s=(0.5, 1.6), hold_s=(0, 0.8))
+    knee = habit.knee + bumps(rng, time, depth, rise_s=(0.5, 1.6), hold_s=(0, 0.8), rest_s=(0, 2.0))
     curves = _planted(rng, time, habit, knee)
     uneven = rng.normal(0, 8) * (rng.random() < 0.4) * knee / 100
     curves["pelvis_list"] += uneven
@@ -137,7 +137,7 @@ def jump(rng: Generator, time: Array) -> Curves:
     land = takeoff + flight_s
     times = [start, start + down_s, takeoff, takeoff + flight_s / 2, land, land + 0.2, land + 0.9]
     knees = [habit.knee, crouch, 6.0, tuck, 15.0, absorb, habit.knee]
-    period = times[-1] + rng.uniform(0.2, 1.0)
+    period = times[-1] + rng.uniform(0.2, 2.0)
     phase = np.mod(time, period)
     knee = np.maximum(waypoints(phase, times, knees), 0)
     curves = _planted(rng, time, habit, knee)
@@ -282,4 +282,5 @@ def _balanced_lean(habit: Habit, knee: Array, shank: Array) -> Array:
     below = HAT_MASS * hip_x + THIGHS_MASS * (hip_x + knee_x) / 2 + SHANKS_MASS * knee_x / 2
     sine = (habit.balance_m - 0.02 - below) / (HAT_MASS * HAT_ARM_M)
     rest = np.degrees(np.arcsin(np.clip((habit.balance_m - 0.02) / (HAT_MASS * HAT_ARM_M), -1, 1)))
-    return habit.lean + np.degrees(np.arcsin(np.clip(sine, -0.1, 0.95))) - rest
+    lean: Array = habit.lean + np.degrees(np.arcsin(np.clip(sine, -0.1, 0.95))) - rest
+    return lean

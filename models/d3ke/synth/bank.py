@@ -35,9 +35,11 @@ Array = NDArray[np.float32]
 
 RATE_HZ = 60.0
 CLIP_S = 7.0
+LONGEST_S = 6.0  # a longer recording counts as one of this length
+FITTED = ("cmu_", "dm_")
 SOLE_LANDMARKS = ("heel_r", "foot_r", "heel_l", "foot_l")
 ACTIVITIES: tuple[tuple[Activity, float], ...] = (
-    (stand, 0.10),
+    (stand, 0.15),
     (squat, 0.16),
     (sit_to_stand, 0.14),
     (jump, 0.13),
@@ -90,21 +92,28 @@ def build_bank(
     clips: int,
     progress: Progress,
 ) -> MotionBank:
-    """Procedural clips (60 %), recorded ones from `motions` (25 %) and mixed postures (15 %)."""
+    """Procedural clips (65 %), recordings in `motions` (22 %) and mixed postures (13 %)."""
     rng = np.random.default_rng([seed, 1])
     recorded = _recorded(motions, names, skeleton)
     progress.start("Motions", clips)
-    parts = [(q, air, min(len(q) / RATE_HZ, 6.0)) for q, air in recorded]
-    total = sum(weight for *_, weight in parts)
-    parts = [(q, air, 0.25 * weight / total) for q, air, weight in parts]
+    parts = _shared(recorded[True], 0.15) + _shared(recorded[False], 0.07)
     procedural = []
     for _ in range(clips):
-        procedural.append((*_procedural(rng, names), 0.60 / clips))
+        procedural.append((*_procedural(rng, names), 0.65 / clips))
         progress.advance()
     pool = np.concatenate([q for q, *_ in procedural + parts])
-    mixed = [(*_mixed(rng, pool, names), 0.15 / (clips // 4)) for _ in range(clips // 4)]
+    mixed = [(*_mixed(rng, pool, names), 0.13 / (clips // 4)) for _ in range(clips // 4)]
     progress.finish()
     return _stack(parts + procedural + mixed)
+
+
+def _shared(clips: Sequence[tuple[Array, Array]], share: float) -> list[tuple[Array, Array, float]]:
+    """Clips with weights that sum to `share`, by length up to LONGEST_S."""
+    seconds = [min(len(q) / RATE_HZ, LONGEST_S) for q, _ in clips]
+    return [
+        (q, air, share * length / sum(seconds))
+        for (q, air), length in zip(clips, seconds, strict=True)
+    ]
 
 
 def _stack(parts: Sequence[tuple[Array, Array, float]]) -> MotionBank:
@@ -137,7 +146,7 @@ def _mixed(rng: Generator, pool: Array, names: Sequence[str]) -> tuple[Array, Ar
     q = np.empty((frames, len(names)), dtype=np.float32)
     at, posture = 0, pool[rng.integers(len(pool))]
     while at < frames:
-        move, hold = rng.integers(20, 90), rng.integers(0, 40)
+        move, hold = int(rng.integers(20, 90)), int(rng.integers(0, 40))
         nearest = pool[rng.integers(len(pool), size=6)]
         target = nearest[np.argmin(np.abs(nearest - posture).mean(axis=1))]
         eased = min_jerk(np.linspace(0, 1, move))[:, None]
@@ -151,12 +160,16 @@ def _mixed(rng: Generator, pool: Array, names: Sequence[str]) -> tuple[Array, Ar
 
 def _recorded(
     folder: Path, names: Sequence[str], skeleton: SkeletalModel
-) -> list[tuple[Array, Array]]:
-    """Every .mot of `folder` at RATE_HZ with the height of its lower sole over the floor."""
+) -> dict[bool, list[tuple[Array, Array]]]:
+    """Every .mot of `folder` at RATE_HZ with the height of its lower sole over the floor.
+
+    Apart: from markers in a laboratory (true), and animation data fitted to joint centres, whose
+    knees never straighten (false); the names of the latter's files begin with FITTED.
+    """
     paths = sorted(folder.glob("*.mot"))
     if not paths:
         raise D3keError(f"{folder}: no .mot files. Pass the folder of recorded motions.")
-    clips = []
+    clips: dict[bool, list[tuple[Array, Array]]] = {True: [], False: []}
     for path in paths:
         motion = to_names(read_motion(path), names)
         time = np.arange(motion.time[0], motion.time[-1], 1 / RATE_HZ)
@@ -164,7 +177,8 @@ def _recorded(
         q = np.nan_to_num(q).astype(np.float32)
         height = sole_heights(skeleton, torch.from_numpy(q)).amin(dim=1).clamp(0, 0.6).numpy()
         q[:, [names.index(f"pelvis_t{axis}") for axis in "xyz"]] = 0
-        clips.append((q, np.asarray(height, dtype=np.float32)))
+        clip = (q, np.asarray(height, dtype=np.float32))
+        clips[not path.name.startswith(FITTED)].append(clip)
     return clips
 
 

@@ -54,8 +54,12 @@ def draw_views(count: int, focal_sd: float, random: torch.Generator) -> CameraVi
     known = uniform(0, 1) < 0.3  # some users measure the pitch
     pitch = aimed + normal(np.radians(PITCH_SD_DEG))
     roll = normal(np.radians(ROLL_SD_DEG))
-    level = _about_y(azimuth) @ torch.diag(torch.tensor([1.0, -1.0, -1.0]))  # camera in ground
-    turn = (level @ _about_x(-pitch) @ _about_z(roll)).transpose(-1, -2)
+    level = _about((0.0, 1.0, 0.0), azimuth) @ torch.diag(
+        torch.tensor([1.0, -1.0, -1.0])
+    )  # camera in ground
+    turn = (level @ _about((1.0, 0.0, 0.0), -pitch) @ _about((0.0, 0.0, 1.0), roll)).transpose(
+        -1, -2
+    )
     eye = -distance[:, None] * level[..., 2]
     eye[:, 1] = height
     # Turn the camera aside so that the person stands off the picture's centre.
@@ -66,13 +70,7 @@ def draw_views(count: int, focal_sd: float, random: torch.Generator) -> CameraVi
     return CameraViews(turn, shift, torch.exp(normal(focal_sd)), assumed)
 
 
-def _about_x(angle: Tensor) -> Tensor:
-    return roma.rotvec_to_rotmat(angle.unsqueeze(1) * torch.tensor([1.0, 0.0, 0.0]))
-
-
-def _about_y(angle: Tensor) -> Tensor:
-    return roma.rotvec_to_rotmat(angle.unsqueeze(1) * torch.tensor([0.0, 1.0, 0.0]))
-
-
-def _about_z(angle: Tensor) -> Tensor:
-    return roma.rotvec_to_rotmat(angle.unsqueeze(1) * torch.tensor([0.0, 0.0, 1.0]))
+def _about(axis: tuple[float, float, float], angle: Tensor) -> Tensor:
+    """Rotations (B, 3, 3) by angles (B,), rad, about a coordinate axis."""
+    turn: Tensor = roma.rotvec_to_rotmat(angle.unsqueeze(1) * torch.tensor(axis))
+    return turn

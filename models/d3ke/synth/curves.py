@@ -32,7 +32,7 @@ def bumps(
     *,
     rise_s: tuple[float, float],
     hold_s: tuple[float, float],
-    rest_s: tuple[float, float] = (0.0, 1.0),
+    rest_s: tuple[float, float] = (0.0, 1.5),
 ) -> Array:
     """Repetitions from 0 to `height` and back, each with times of its own. time: (T,), s."""
     times, values = [-rng.uniform(0, 3.0)], [0.0]

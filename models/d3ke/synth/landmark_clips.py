@@ -259,7 +259,8 @@ def _some_short(count: int, frames: int, share: float, random: torch.Generator) 
 def _small_turns(sd_deg: tuple[float, float, float], count: int, random: torch.Generator) -> Tensor:
     """One small rotation for each clip, (B, 1, 3, 3)."""
     vector = torch.randn(count, 3, generator=random) * torch.deg2rad(torch.tensor(sd_deg))
-    return roma.rotvec_to_rotmat(vector).unsqueeze(1)
+    turns: Tensor = roma.rotvec_to_rotmat(vector).unsqueeze(1)
+    return turns
 
 
 def landmark_clips(

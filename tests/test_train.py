@@ -1,0 +1,103 @@
+"""Training: it learns, it resumes as if nothing had happened, it refuses what would lose a run."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+
+from d3ke.errors import D3keError
+from d3ke.network.checkpoint import load_weights
+from d3ke.skeleton import default_model
+from d3ke.synth.landmark_clips import LandmarkClipsConfig
+from d3ke.train import TrainConfig, learning_rate, train_landmarks
+from tests.small_data import small_data
+
+TINY = TrainConfig(
+    steps=6,
+    batch=4,
+    save_every=3,
+    warmup=2,
+    precision="fp32",
+    workers=0,
+    validation_batches=1,
+    clips=LandmarkClipsConfig(frames=16, bank_clips=8),
+)
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return small_data(tmp_path_factory.mktemp("data") / "small")
+
+
+def weights(run: Path) -> dict[str, torch.Tensor]:
+    return load_weights(run / "last.safetensors").state_dict()
+
+
+def test_a_resumed_run_equals_one_that_was_not_stopped(data: Path, tmp_path: Path) -> None:
+    osim = default_model()
+    train_landmarks(tmp_path / "whole", data, osim, TINY)
+    # The learning rate follows `steps`, so the first half is cut short, not configured short.
+    with pytest.raises(KeyboardInterrupt):
+        train_landmarks(tmp_path / "cut", data, osim, TINY, progress=Interrupting(after=5))
+    train_landmarks(tmp_path / "cut", data, osim, TINY, resume=True)
+    whole, cut = weights(tmp_path / "whole"), weights(tmp_path / "cut")
+    assert all(torch.equal(whole[name], cut[name]) for name in whole)
+
+
+class Interrupting:
+    """A person who presses Ctrl-C in the middle of training."""
+
+    def __init__(self, after: int) -> None:
+        self.after, self.training = after, False
+
+    def start(self, what: str, total: int | None = None) -> None:
+        self.training = what == "Training"
+
+    def advance(self, count: int = 1) -> None:
+        self.after -= count if self.training else 0
+        if self.after < 0:
+            raise KeyboardInterrupt
+
+    def finish(self) -> None: ...
+
+    def note(self, message: str) -> None: ...
+
+    def warn(self, message: str) -> None: ...
+
+
+@pytest.mark.slow
+def test_training_halves_the_error_of_the_neutral_pose(data: Path, tmp_path: Path) -> None:
+    config = replace(TINY, steps=150, save_every=25, batch=16, learning_rate=2e-3)
+    train_landmarks(tmp_path / "run", data, default_model(), config)
+    rows = (tmp_path / "run" / "log.csv").read_text().splitlines()
+    names = rows[0].split(",")
+    losses = [float(row.split(",")[names.index("angle")]) for row in rows[1:]]
+    assert losses[-1] < 0.5 * losses[0]
+
+
+def test_a_run_is_not_overwritten(data: Path, tmp_path: Path) -> None:
+    train_landmarks(tmp_path / "run", data, default_model(), replace(TINY, steps=1, save_every=1))
+    with pytest.raises(D3keError, match="--resume"):
+        train_landmarks(tmp_path / "run", data, default_model(), TINY)
+
+
+def test_nothing_to_resume_is_said(data: Path, tmp_path: Path) -> None:
+    with pytest.raises(D3keError, match="no run to resume"):
+        train_landmarks(tmp_path / "none", data, default_model(), TINY, resume=True)
+
+
+def test_a_run_starts_from_given_weights(data: Path, tmp_path: Path) -> None:
+    first = replace(TINY, steps=1, save_every=1)
+    train_landmarks(tmp_path / "one", data, default_model(), first)
+    still = replace(first, learning_rate=0.0)
+    train_landmarks(tmp_path / "two", data, default_model(), still, init=tmp_path / "one")
+    one, two = weights(tmp_path / "one"), weights(tmp_path / "two")
+    assert all(torch.allclose(one[name], two[name], atol=1e-6) for name in one)
+
+
+def test_the_learning_rate_warms_up_and_fades() -> None:
+    config = TrainConfig(steps=100, warmup=10, learning_rate=1.0)
+    rates = [learning_rate(config, step) for step in range(100)]
+    assert rates[0] == 0.1 and max(rates) == rates[10] == 1.0
+    assert 0.009 < rates[-1] < 0.02
