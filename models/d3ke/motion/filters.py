@@ -13,6 +13,7 @@ from numpy.typing import ArrayLike, NDArray
 Array = NDArray[np.float64]
 
 MAX_GAP_S = 0.2  # longest gap bridged by default: half a swing phase at normal speed
+RINGING = 2.5  # over the cut-off: s until the filter's answer has faded to a millionth
 HOLE_STEPS = 1.5  # a step longer than this times the median one misses a sample
 
 
@@ -101,7 +102,8 @@ def lowpass(values: ArrayLike, rate: float, cutoff_hz: float) -> Array:
     for same in _columns_with_the_same_gaps(columns):
         valid = np.flatnonzero(~np.isnan(columns[:, same[0]]))
         for rows in np.split(valid, np.flatnonzero(np.diff(valid) > 1) + 1):
-            result[np.ix_(rows, same)] = _both_ways(sections, columns[np.ix_(rows, same)])
+            part = columns[np.ix_(rows, same)]
+            result[np.ix_(rows, same)] = _both_ways(sections, part, RINGING * rate / cutoff_hz)
     return result.reshape(known.shape)
 
 
@@ -114,13 +116,14 @@ def unwrap(angles: ArrayLike) -> Array:
     return result
 
 
-def _both_ways(sections: Array, values: Array) -> Array:
-    """One segment, forwards and backwards. The ends are mirrored through the end points."""
+def _both_ways(sections: Array, values: Array, padding: float) -> Array:
+    """One segment, forwards and backwards, continued by its point reflection at either end."""
     from scipy.signal import sosfiltfilt
 
     if len(values) < 2:
         return values
-    return np.asarray(sosfiltfilt(sections, values, axis=0, padlen=min(9, len(values) - 1)))
+    pad = min(math.ceil(padding), len(values) - 1)
+    return np.asarray(sosfiltfilt(sections, values, axis=0, padlen=pad))
 
 
 def _columns_with_the_same_gaps(columns: Array) -> list[NDArray[np.intp]]:

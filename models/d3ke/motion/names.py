@@ -57,7 +57,8 @@ class Family:
     """How a family of models names a coordinate; what it does not list is named as everywhere.
 
     parts: the default skeleton's name -> the family's columns. The coordinate times `share` is the
-    column; the columns, each with the sign of its share, add up to the coordinate.
+    column; the columns that are there, each with the sign of its share, add up to that part of the
+    coordinate.
     """
 
     name: str
@@ -138,9 +139,9 @@ def common(motion: Motion, family: Family | None = None) -> Motion:
         if name is None:
             found[SPELLINGS.get(column, column)] = (motion.column(column), flag)
         elif name not in found:
-            signed = [p for p in family.parts[name] if p.name in motion.names]
-            total = sum(motion.column(part.name) * np.sign(part.share) for part in signed)
-            found[name] = (np.asarray(total), True)
+            there = [part for part in family.parts[name] if part.name in motion.names]
+            total = sum(motion.column(part.name) * np.sign(part.share) for part in there)
+            found[name] = (np.asarray(total) / sum(abs(part.share) for part in there), True)
     q = np.stack([values for values, _ in found.values()], axis=1)
     return Motion(motion.time, q, tuple(found), tuple(flag for _, flag in found.values()))
 
@@ -168,11 +169,13 @@ def to_family(motion: Motion, osim: "OsimModel") -> Motion:
     """The motion in the coordinates of a model, in its order.
 
     Coordinates that the motion lacks have the model's default. Those that a coupler makes depend
-    on others are left out: OpenSim computes them.
+    on others are left out, as OpenSim computes them; lumbar joints are not.
     """
-    dependent = {coupler.dependent for coupler in osim.couplers}
+    family = family_of_model(osim)
+    parts = {part.name for columns in family.parts.values() for part in columns}
+    dependent = {coupler.dependent for coupler in osim.couplers} - parts
     free = [c for c in osim.coordinates if c.name not in dependent]
-    converted = to_names(motion, [c.name for c in free], family_of_model(osim))
+    converted = to_names(motion, [c.name for c in free], family)
     missing = np.isnan(converted.q).all(axis=0)
     defaults = np.array([c.default for c in free])
     flags = tuple(c.rotational for c in free)
