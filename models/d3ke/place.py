@@ -1,0 +1,209 @@
+"""From the camera's frame to OpenSim's ground: translation, metric scale, gravity, floor, heading.
+
+- Ground: right-handed, Y against gravity, X the pelvis' heading over the first half second, origin
+  on the floor under the pelvis at the first frame.
+- Gravity comes from the camera: level unless a pitch is given, and never rolled.
+- The camera stands still.
+"""
+
+import math
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from d3ke.errors import D3keError
+from d3ke.floor import Floor, find_floor, image_speed, standing
+from d3ke.network.inference import Regression
+from d3ke.pelvis_path import Slips, reprojected_translation, smoothed_path
+from d3ke.posing import in_parts
+from d3ke.skeleton.kinematics import SkeletalModel
+from d3ke.skeleton.landmark_places import landmark_places
+from d3ke.vision.camera import Camera
+from d3ke.vision.person import PersonTrack
+
+Array = NDArray[np.float64]
+
+HEADING_S = 0.5  # X is the median heading of the pelvis over this time
+SIDES = ("l", "r")
+# The landmarks that say where the body is. Face and fingers crowd on bodies whose joints (neck,
+# wrist) a landmark network cannot see, so they would only pull.
+TRUNK_AND_LIMBS = tuple(
+    f"{name}_{side}"
+    for name in ("ear", "shoulder", "elbow", "wrist", "hip", "knee", "ankle", "heel", "foot")
+    for side in SIDES
+)
+FEET = tuple(f"{name}_{side}" for name in ("heel", "foot") for side in SIDES)
+# Undersides of heels and toes (landmarks FEET), below the places of their landmarks.
+SOLE_M = -0.03  # height in the frames of calcn and toes: malleoli 70 mm above the sole (ANSUR II)
+HEAD_TOP_M = (0.01, 0.178, 0.0)  # 130 mm above the ears (ANSUR II: tragion to top of head)
+
+
+class Placement(NamedTuple):
+    """A motion in ground.
+
+    q: (T, K) rad or m, the root's six set. root: (T, 4, 4) pelvis in ground. scales: (N, 3), made
+    metric. ground_from_camera: (4, 4). height_m: standing height of the scaled body. floor: what
+    the floor was taken from.
+    """
+
+    q: Array
+    root: Array
+    scales: Array
+    ground_from_camera: Array
+    height_m: float
+    floor: Floor
+
+
+def place(
+    regression: Regression,
+    track: PersonTrack,
+    camera: Camera,
+    skeleton: SkeletalModel,
+    height_m: float | None = None,
+    pitch_deg: float = 0.0,
+) -> Placement:
+    """Put a regressed motion into ground.
+
+    height_m: the person's standing height, which sets the scale. pitch_deg: how far the camera
+    looks down. Frames where the person is not seen are bridged.
+    Raises D3keError where too little of the person is seen to tell where it is.
+    """
+    scales = np.asarray(regression.scales, float)
+    standing_m = standing_height(skeleton, scales)
+    if height_m is not None:
+        scales, standing_m = scales * (height_m / standing_m), height_m
+    landmarks, soles = _points(regression, skeleton, scales)
+    rays = camera_rays(camera, track.landmarks[..., :2].astype(float))
+    measured = reprojected_translation(landmarks, rays, _weights(track))
+    if not np.isfinite(measured).all(1).any():
+        raise D3keError(
+            "too little of the person is in view to tell where it stands. Film the whole body."
+        )
+    up = up_in_camera(pitch_deg)
+    feet = [landmark_places().names.index(name) for name in FEET]
+    path, floor = _path_and_floor(track.time, measured, soles, rays[:, feet], up)
+    root = np.tile(np.eye(4), (len(path), 1, 1))
+    root[:, :3, :3], root[:, :3, 3] = regression.root, path
+    ground = ground_from_camera(track.time, root, up, floor.height_m)
+    root = ground @ root
+    q = np.array(regression.q, float)
+    q[:, :6] = _root_coordinates(skeleton, root)
+    return Placement(q, root, scales, ground, standing_m, floor)
+
+
+def up_in_camera(pitch_deg: float) -> Array:
+    """The direction against gravity in the camera's frame (x right, y down, z forward)."""
+    pitch = math.radians(pitch_deg)
+    return np.array([0.0, -math.cos(pitch), -math.sin(pitch)])
+
+
+def camera_rays(camera: Camera, pixels: Array) -> Array:
+    """x/z and y/z of what is seen at `pixels` (..., 2)."""
+    straight = camera.undistort(pixels)
+    homogeneous = np.concatenate([straight, np.ones_like(straight[..., :1])], axis=-1)
+    rays: Array = (homogeneous @ np.linalg.inv(camera.K).T)[..., :2]
+    return rays
+
+
+def standing_height(skeleton: SkeletalModel, scales: Array) -> float:
+    """From the soles to the top of the head with every coordinate at zero, metres.
+
+    scales: (N, 3).
+    """
+    bodies = skeleton.osim.body_names
+    with torch.no_grad():
+        size = torch.as_tensor(scales, dtype=torch.float32)
+        frames = skeleton.bodies(torch.zeros(len(skeleton.osim.coordinates)), size)
+        soles, places = _soles(bodies)
+        index = torch.tensor([*soles, bodies.index("head")])
+        ends = torch.tensor(np.vstack([places, HEAD_TOP_M]), dtype=torch.float32)
+        height = skeleton.stations(frames, index, ends, size)[:, 1].numpy()
+    return float(height[-1] - height[:-1].min())
+
+
+def ground_from_camera(time: Array, root: Array, up: Array, floor_m: float) -> Array:
+    """The transform that makes the first heading X, `up` Y, and the floor y = 0.
+
+    root: (T, 4, 4) pelvis in the camera. floor_m: height of the floor along up. Returns (4, 4).
+    The heading is that of the pelvis' forward and right axes together, so that it is known for
+    people who lie, too.
+    """
+    first = root[time <= time[0] + HEADING_S, :3, :3]
+    forward = first[:, :, 0] + np.cross(up, first[:, :, 2])
+    forward = np.median(forward - (forward @ up)[:, None] * up, axis=0)
+    forward /= np.linalg.norm(forward)
+    rotation = np.stack([forward, up, np.cross(forward, up)])  # rows: X, Y, Z in the camera
+    transform = np.eye(4)
+    transform[:3, :3] = rotation
+    transform[:3, 3] = -rotation @ root[0, :3, 3]
+    transform[1, 3] = -floor_m
+    return transform
+
+
+def _root_coordinates(skeleton: SkeletalModel, root: Array) -> Array:
+    """The root joint's coordinates, (T, 6), its turns without jumps of a whole circle."""
+    with torch.no_grad():
+        coordinates = skeleton.root_coordinates(torch.as_tensor(root, dtype=torch.float32))
+    q = coordinates.numpy().astype(np.float64)
+    known = np.isfinite(q).all(1)
+    q[known, :3] = np.unwrap(q[known, :3], axis=0)
+    return q
+
+
+def _points(regression: Regression, skeleton: SkeletalModel, scales: Array) -> tuple[Array, Array]:
+    """Landmarks (T, 33, 3) and soles (T, 4, 3) relative to the pelvis, in the camera's axes."""
+    places = landmark_places()
+    landmarks = places.body_index(skeleton.osim.body_names)
+    soles, sole_places = _soles(skeleton.osim.body_names)
+    index = torch.tensor([*landmarks, *soles])
+    locations = torch.tensor(np.vstack([places.offsets_m, sole_places]), dtype=torch.float32)
+    size = torch.as_tensor(scales, dtype=torch.float32)
+    parts = []
+    for frames in in_parts(len(regression.q)):
+        q = torch.as_tensor(regression.q[frames], dtype=torch.float32)
+        root = torch.eye(4).repeat(len(q), 1, 1)
+        root[:, :3, :3] = torch.as_tensor(regression.root[frames])
+        with torch.no_grad():
+            bodies = skeleton.bodies(q, size, root)
+            parts.append(skeleton.stations(bodies, index, locations, size).numpy())
+    points = np.concatenate(parts).astype(np.float64)
+    return points[:, : len(landmarks)], points[:, len(landmarks) :]
+
+
+def _soles(body_names: Sequence[str]) -> tuple[list[int], Array]:
+    """Bodies and places of the undersides of heels and toes."""
+    places = landmark_places()
+    chosen = [places.names.index(name) for name in FEET]
+    under = places.offsets_m[chosen]
+    under[:, 1] = SOLE_M
+    return [places.body_index(body_names)[index] for index in chosen], under
+
+
+def _weights(track: PersonTrack) -> Array:
+    """How much each landmark says about where the body is, (T, 33)."""
+    places = landmark_places()
+    spread = np.linalg.norm(places.clip_sd_m, axis=1)
+    used = np.isin(places.names, TRUNK_AND_LIMBS)
+    visibility = np.nan_to_num(track.landmarks[..., 3].astype(np.float64))
+    weights: Array = visibility * used * (spread.mean() / spread) ** 2
+    return weights
+
+
+def _path_and_floor(
+    time: Array, measured: Array, soles: Array, rays: Array, up: Array
+) -> tuple[Array, Floor]:
+    """The pelvis' path (T, 3) in the camera and the floor, each helping to find the other.
+
+    soles: (T, 4, 3) relative to the pelvis. rays: (T, 4, 2) where their landmarks are seen.
+    """
+    path = smoothed_path(time, measured)
+    speed = image_speed(time, rays, path[:, 2])
+    for _ in range(2):
+        height = (soles + path[:, None]) @ up
+        floor = find_floor(time, speed, height)
+        stands = standing(time, speed, height, floor.height_m).astype(np.float64)
+        path = smoothed_path(time, measured, Slips(soles, stands[1:] * stands[:-1]))
+    return path, find_floor(time, speed, (soles + path[:, None]) @ up)
