@@ -1,6 +1,9 @@
 """BlazePose: the person detector and the landmark network, from pixels to pixels and metres."""
 
 import math
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
@@ -10,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from d3ke.errors import D3keError
+from d3ke.files import read_bytes
 
 Image = NDArray[np.uint8]  # (H, W, 3) RGB
 Floats = NDArray[np.float32]
@@ -126,33 +130,46 @@ def _patch(image: Image, roi: Roi, factor: int) -> tuple[Image, NDArray[np.float
     return patch.astype(np.uint8, copy=False), np.array([left, top], float), factor
 
 
+@contextmanager
+def _stderr_closed() -> Iterator[None]:
+    """Keeps TFLite from greeting on stderr, for which it has no switch: stderr is for people."""
+    try:
+        kept = os.dup(2)
+    except OSError:  # there is no stderr
+        yield
+        return
+    try:
+        with Path(os.devnull).open("wb") as nowhere:
+            os.dup2(nowhere.fileno(), 2)
+        yield
+    finally:
+        os.dup2(kept, 2)
+        os.close(kept)
+
+
 class Network:
     """One .tflite network on the CPU."""
 
     def __init__(self, path: Path, shapes: tuple[tuple[int, ...], ...], threads: int) -> None:
         """Open `path`, whose input and outputs must have these shapes, in this order."""
-        # Imported here: `d3ke --help` and whoever only reads tracks don't need it.
+        wanted = "Name pose_landmark_lite, _full or _heavy.tflite of BlazePose."
+        # Imported here: whoever only reads tracks doesn't need it, and it has not every platform.
         from ai_edge_litert.interpreter import Interpreter
 
+        content = read_bytes(path)
         try:
-            content = path.read_bytes()
-        except OSError as error:
-            raise D3keError(f"{path}: {error.strerror}. Name a BlazePose .tflite file.") from error
-        try:
-            self._interpreter = Interpreter(model_content=content, num_threads=threads)
-            self._interpreter.allocate_tensors()
+            with _stderr_closed():
+                self._interpreter = Interpreter(model_content=content, num_threads=threads)
+                self._interpreter.allocate_tensors()
         except (ValueError, RuntimeError) as error:
-            raise D3keError(f"{path}: not a .tflite network. Name a BlazePose file.") from error
+            raise D3keError(f"{path}: not a .tflite network. {wanted}") from error
         tensors = [
             *self._interpreter.get_input_details(),
             *self._interpreter.get_output_details(),
         ]
         found = tuple(tuple(int(n) for n in tensor["shape"]) for tensor in tensors)
         if found != shapes:
-            raise D3keError(
-                f"{path}: not the network that is needed here (its tensors are {found}, not "
-                f"{shapes}). Name pose_landmark_lite, _full or _heavy.tflite of BlazePose."
-            )
+            raise D3keError(f"{path}: another network than the one needed here. {wanted}")
         self._indices = [int(tensor["index"]) for tensor in tensors]
 
     def run(self, picture: Floats) -> None:

@@ -1,11 +1,10 @@
 """A video file of any container that ffmpeg reads, decoded frame by frame with PyAV."""
 
 import math
-import statistics
 from collections.abc import Callable, Iterator, Mapping
+from fractions import Fraction
 from itertools import islice
 from pathlib import Path
-from typing import Any
 
 import av
 import cv2
@@ -27,6 +26,10 @@ TEXT_CODECS = {"ansi", "bintext", "idf", "xbin"}  # ffmpeg would film a text fil
 # Nothing but the named file is opened: play lists may point anywhere, the network included.
 OPEN_OPTIONS = {"protocol_whitelist": "file"}
 FILM_DIAGONAL_MM = 43.27  # of 36 x 24 mm; the 35-mm equivalent keeps the diagonal (CIPA DCG-001)
+USUAL_INTERVAL = 0.5  # of the median interval: what lies within is rounding, not a gap
+SAME_RATE = 0.01  # part by which a stated rate may differ from the measured one
+# A clip counts as cut off where it lacks more than this part and time: sound may last longer.
+MISSING_PART, MISSING_S = 0.05, 0.5
 SLOW_MOTION_RATIO = 1.5  # of the camera's over the file's rate
 TURNS = {
     1: cv2.ROTATE_90_COUNTERCLOCKWISE,
@@ -45,11 +48,11 @@ class Container:
         with self._open() as container:
             stream = self._stream(container)
             stamps, whole = _probe(container, stream)
-            stated = stream.average_rate or stream.guessed_rate
-            self.rate_hz = _median_rate(stamps) or float(stated or DEFAULT_RATE_HZ)
+            self.rate_hz = _rate(stamps, (stream.average_rate, stream.guessed_rate))
             self.frame_count = len(stamps) if whole else (stream.frames or None)
             self._expected = int(stream.frames)
-            self.duration_s = _duration(container, stream, stamps, whole, self.rate_hz)
+            self._stated_s = _stated_duration(container, stream)
+            self.duration_s = _span(stamps, self.rate_hz) if whole else self._stated_s
             metadata = {**container.metadata, **stream.metadata}
             aspect = stream.sample_aspect_ratio
         first = self._first_frame()
@@ -66,7 +69,7 @@ class Container:
         last: float | None = None
         first = 0.0
         count = repaired = 0
-        self._errors = 0
+        self._damaged = 0
         for frame in self._decoded():
             time = None if frame.time is None else float(frame.time)
             if last is None:
@@ -78,7 +81,7 @@ class Container:
             last = stamp
             count += 1
             yield stamp, lambda frame=frame: self._picture(frame)  # type: ignore[misc]
-        self._note_faults(count, repaired)
+        self._note_faults(count, repaired, first, last or 0.0)
 
     def _open(self) -> InputContainer:
         try:
@@ -103,13 +106,13 @@ class Container:
         raise D3keError(f"{self.path}: holds no video stream. Name a video file.")
 
     def _first_frame(self) -> VideoFrame:
-        self._errors = 0
+        self._damaged = 0
         for frame in self._decoded():
             return frame
         raise D3keError(f"{self.path}: no frame can be decoded. Does another player show it?")
 
     def _decoded(self) -> Iterator[VideoFrame]:
-        """Decoded frames; what is broken is counted in `_errors` and left out."""
+        """Decoded frames; what is broken is counted in `_damaged` and, if it must be, left out."""
         with self._open() as container:
             stream = self._stream(container)
             packets = container.demux(stream)
@@ -117,16 +120,19 @@ class Container:
                 try:
                     packet = next(packets, None)
                 except (av.error.FFmpegError, ValueError):
-                    self._errors += 1
+                    self._damaged += 1
                     break
                 if packet is None:
                     break
                 try:
                     frames = packet.decode()
                 except (av.error.FFmpegError, ValueError):
-                    self._errors += 1
+                    self._damaged += 1
                     continue
-                yield from (frame for frame in frames if isinstance(frame, VideoFrame))
+                for frame in frames:
+                    if isinstance(frame, VideoFrame):
+                        self._damaged += frame.is_corrupt
+                        yield frame
 
     def _picture(self, frame: VideoFrame) -> Image:
         width, height = self._stored
@@ -142,11 +148,16 @@ class Container:
             )
         return turns % 4
 
-    def _note_faults(self, count: int, repaired: int) -> None:
-        if self._errors or count < 0.98 * self._expected - 2:
+    def _note_faults(self, count: int, repaired: int, first_s: float, last_s: float) -> None:
+        fewer = count < (1 - MISSING_PART) * self._expected - 2
+        # Some containers count their duration from zero, not from the first frame.
+        end_s = max(first_s, 0) + last_s
+        shorter = end_s < (1 - MISSING_PART) * (self._stated_s or 0) - MISSING_S
+        if self._damaged or fewer or shorter:
             expected = f" of {self._expected}" if self._expected else ""
             self.warnings.append(
-                f"{self.path}: damaged or cut off; {count}{expected} frames could be decoded"
+                f"{self.path}: damaged or cut off: {count}{expected} frames, up to {last_s:.2f} s, "
+                f"could be decoded"
             )
         if repaired:
             self.warnings.append(
@@ -177,30 +188,33 @@ def _probe(container: InputContainer, stream: VideoStream) -> tuple[list[float |
     return stamps, len(stamps) <= PROBE_PACKETS
 
 
-def _median_rate(stamps: list[float | None]) -> float | None:
-    times = sorted({time for time in stamps if time is not None})
-    if len(times) < 2:
-        return None
-    return 1 / statistics.median(np.diff(times).tolist())
+def _rate(stamps: list[float | None], stated: tuple[Fraction | None, ...]) -> float:
+    """Frames a second: from the median interval, or what the file states if that is the same.
+
+    Intervals near the median are averaged: .mkv rounds each to a millisecond.
+    """
+    intervals = np.diff(sorted({time for time in stamps if time is not None}))
+    known = [float(rate) for rate in stated if rate]
+    if not len(intervals):
+        return next(iter(known), DEFAULT_RATE_HZ)
+    usual = abs(intervals / np.median(intervals) - 1) < USUAL_INTERVAL
+    measured = float(1 / intervals[usual].mean())
+    return next((rate for rate in known if abs(rate / measured - 1) < SAME_RATE), measured)
 
 
-def _duration(
-    container: InputContainer,
-    stream: VideoStream,
-    stamps: list[float | None],
-    whole: bool,
-    rate_hz: float,
-) -> float | None:
-    """Seconds from the first frame to the end of the last one, None where nothing says it."""
-    if whole and stamps:
-        return len(stamps) / rate_hz if None in stamps else _span(stamps) + 1 / rate_hz
+def _span(stamps: list[float | None], rate_hz: float) -> float:
+    """Seconds from the first frame to the end of the last one."""
+    times = [time for time in stamps if time is not None]
+    if len(times) < len(stamps):
+        return len(stamps) / rate_hz
+    return max(times, default=0.0) - min(times, default=0.0) + 1 / rate_hz
+
+
+def _stated_duration(container: InputContainer, stream: VideoStream) -> float | None:
+    """Seconds that the file says it lasts."""
     if stream.duration is not None and stream.time_base is not None:
         return float(stream.duration * stream.time_base)
     return container.duration / av.time_base if container.duration else None
-
-
-def _span(stamps: list[Any]) -> float:
-    return float(max(stamps) - min(stamps))
 
 
 def _number(metadata: Mapping[str, str], key: str) -> float | None:
