@@ -8,7 +8,24 @@ import numpy as np
 from d3ke.motion.motion import Motion
 from d3ke.motion.opensim_files import write_motion
 from d3ke.skeleton import default_model
-from d3ke.synth.people import ANSUR_FILES, LENGTHS_MM
+from d3ke.synth.people import ANSUR_FILES
+
+# A person whose body scales are all 1.
+MEASUREMENTS_MM = {
+    "lateralmalleolusheight": 70,
+    "lateralfemoralepicondyleheight": 70 + 415,
+    "trochanterionheight": 70 + 415 + 400,
+    "acromialheight": 70 + 415 + 400 + 525,
+    "footlength": 262,
+    "biacromialbreadth": 400,
+    "hipbreadth": 330,
+    "acromionradialelength": 320,
+    "radialestylionlength": 254,
+    "handlength": 188,
+    "headlength": 195,
+    "thighcircumference": 620,
+    "calfcircumference": 390,
+}
 
 
 def small_data(folder: Path) -> Path:
@@ -20,7 +37,9 @@ def small_data(folder: Path) -> Path:
     q[:, osim.coordinate_names.index("pelvis_ty")] = 0.95
     rotational = tuple(coordinate.rotational for coordinate in osim.coordinates)
     (folder / "motions").mkdir(parents=True)
-    write_motion(folder / "motions" / "bend.mot", Motion(time, q, osim.coordinate_names, rotational))
+    write_motion(
+        folder / "motions" / "bend.mot", Motion(time, q, osim.coordinate_names, rotational)
+    )
     (folder / "anthropometry").mkdir()
     rng = np.random.default_rng(0)
     for name, size in zip(ANSUR_FILES, (1.03, 0.95), strict=True):
@@ -30,13 +49,12 @@ def small_data(folder: Path) -> Path:
 
 def _write_table(path: Path, size: float, rng: np.random.Generator) -> None:
     """Fifty people whose lengths are near the reference, times `size`."""
-    columns = {}
-    for parts, reference in LENGTHS_MM.values():
-        shorter = 300.0 if len(parts) > 1 else 0.0
-        for name, sign in parts.items():
-            middle = size * (reference + shorter) if sign > 0 else size * shorter
-            columns[name] = middle * rng.normal(1, 0.03, 50)
-    rows = np.stack(list(columns.values()), axis=1)
-    lines = [",".join(columns), *(",".join(f"{value:.1f}" for value in row) for row in rows)]
+    whole = size * rng.normal(1, 0.03, (50, 1))
+    rows = whole * np.array(list(MEASUREMENTS_MM.values()))
+    rows = rows * rng.normal(1, 0.002, rows.shape)
+    lines = [
+        ",".join(MEASUREMENTS_MM),
+        *(",".join(f"{value:.1f}" for value in row) for row in rows),
+    ]
     with gzip.open(path, "wt", encoding="latin-1") as text:
         text.write("\n".join(lines))

@@ -108,10 +108,13 @@ def test_the_total_is_the_weighted_sum(
 
 def test_angles_are_compared_on_the_circle() -> None:
     errors = torch.tensor([3.5, -3.5, 0.1, 2 * math.pi])
-    assert torch.allclose(on_circle(errors), torch.tensor([3.5 - 2 * math.pi, 2 * math.pi - 3.5, 0.1, 0]), atol=1e-6)
+    assert torch.allclose(
+        on_circle(errors), torch.tensor([3.5 - 2 * math.pi, 2 * math.pi - 3.5, 0.1, 0]), atol=1e-6
+    )
 
 
 def test_range_weights_run_from_one_to_two() -> None:
     weights = range_weights(torch.tensor([0.131, 1.0, 4.712]))
-    assert weights[0] == 1 and weights[2] == 2
+    assert weights[0] == 1
+    assert weights[2] == 2
     assert weights[1] == pytest.approx(math.exp((1 - 0.131) * math.log(2) / (4.712 - 0.131)))

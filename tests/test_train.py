@@ -99,5 +99,6 @@ def test_a_run_starts_from_given_weights(data: Path, tmp_path: Path) -> None:
 def test_the_learning_rate_warms_up_and_fades() -> None:
     config = TrainConfig(steps=100, warmup=10, learning_rate=1.0)
     rates = [learning_rate(config, step) for step in range(100)]
-    assert rates[0] == 0.1 and max(rates) == rates[10] == 1.0
+    assert rates[0] == 0.1
+    assert max(rates) == rates[10] == 1.0
     assert 0.009 < rates[-1] < 0.02

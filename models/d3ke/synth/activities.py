@@ -212,8 +212,8 @@ def one_leg(rng: Generator, time: Array) -> Curves:
     curves = _planted(rng, time, habit, habit.knee + np.maximum(0, sway(rng, time, 4)))
     if march:
         rate = rng.uniform(0.5, 1.3)
-        lift_r = np.maximum(0, np.sin(2 * np.pi * rate * time)) ** rng.uniform(0.8, 2)
-        lifts = {"r": lift_r, "l": np.roll(lift_r, round(len(time) * 0.5 / (rate * time[-1])))}
+        wave, sharp = np.sin(2 * np.pi * rate * time), rng.uniform(0.8, 2)
+        lifts = {"r": np.maximum(0, wave) ** sharp, "l": np.maximum(0, -wave) ** sharp}
     else:
         free = SIDES[rng.integers(2)]
         lifts = {free: bumps(rng, time, 1.0, rise_s=(0.3, 1.2), hold_s=(0, 2.0))}
