@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable
 from enum import IntEnum
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from d3ke.errors import D3keError
+from d3ke.errors import D3keError, OptionError
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -110,6 +110,8 @@ def for_each(items: Iterable[Item], work: Callable[[Item], None], as_json: bool)
     for item in items:
         try:
             work(item)
+        except OptionError:
+            raise
         except D3keError as error:
             show_failure(item, error, as_json)
             status = ExitStatus.FAILED

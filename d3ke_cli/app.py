@@ -1,0 +1,99 @@
+"""The d3ke command, and the one place where errors become words and exit codes."""
+
+import errno
+import os
+import platform
+import sys
+from typing import Annotated
+
+import typer
+
+from d3ke import __version__
+from d3ke.errors import D3keError, OptionError
+from d3ke_cli.console import ExitStatus, show_json, show_line, show_result
+from d3ke_cli.evaluate import evaluate
+from d3ke_cli.export import export
+from d3ke_cli.predict import predict
+from d3ke_cli.train import train
+
+app = typer.Typer(
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+for command in (predict, export, evaluate, train):
+    app.command()(command)
+
+
+@app.callback(invoke_without_command=True)
+def front_desk(
+    context: typer.Context,
+    version: Annotated[bool, typer.Option("--version", help="Show the version and end.")] = False,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="With --version: show one JSON object.")
+    ] = False,
+    traceback: Annotated[
+        bool, typer.Option("--traceback", help="Show where in the program a failure arose.")
+    ] = False,
+) -> None:
+    """Human kinematics from one camera, as OpenSim files.
+
+    Results go to stdout, words for people to stderr. Exit codes: 0 done, 1 some work failed,
+    2 wrong use, 130 Ctrl-C.
+    """
+    if version:
+        _show_version(as_json)
+        raise typer.Exit
+    if as_json:
+        raise typer.BadParameter("--json goes after the command, or with --version.")
+    if context.invoked_subcommand is None:
+        show_result(context.get_help())
+        raise typer.Exit(ExitStatus.MISUSED)
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run the command line (None: the process's own). Returns the exit code."""
+    arguments = sys.argv[1:] if arguments is None else arguments
+    try:
+        status = app(arguments, prog_name="d3ke", standalone_mode=False)
+        sys.stdout.flush()
+    except (typer.TyperException, typer.Abort, D3keError, OSError, KeyboardInterrupt) as error:
+        if "--traceback" in arguments:
+            raise
+        status = _told(error)
+    if status == ExitStatus.INTERRUPTED:
+        show_line("interrupted: what was being written has been removed.")
+    return int(status or ExitStatus.DONE)
+
+
+def _told(error: BaseException) -> ExitStatus:
+    """Say in one line what went wrong. A bug is not for here: it keeps its traceback."""
+    if isinstance(error, typer.TyperException):
+        context = getattr(error, "ctx", None)
+        command = context.command_path if context else "d3ke"
+        show_line(f"error: {error.format_message()} See '{command} --help'.")
+        return ExitStatus.MISUSED
+    if isinstance(error, D3keError):
+        show_line(f"error: {error}")
+        return ExitStatus.MISUSED if isinstance(error, OptionError) else ExitStatus.FAILED
+    if isinstance(error, OSError):
+        return _told_of_stdout(error)
+    return ExitStatus.INTERRUPTED
+
+
+def _told_of_stdout(error: OSError) -> ExitStatus:
+    """The pipe's reader has gone, or the disk behind `>` is full; other OSErrors are bugs."""
+    if error.filename is not None or error.errno not in {errno.EPIPE, errno.ENOSPC, errno.EFBIG}:
+        raise error
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # for the flush at exit
+    if error.errno != errno.EPIPE:
+        show_line("error: stdout: the disk is full. Free some space or write elsewhere.")
+    return ExitStatus.FAILED
+
+
+def _show_version(as_json: bool) -> None:
+    if as_json:
+        show_json({"d3ke": __version__, "python": platform.python_version()})
+    else:
+        show_result(f"d3ke {__version__}")

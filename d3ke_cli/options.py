@@ -1,0 +1,103 @@
+"""The options of several commands, and those of d3ke predict, which has many."""
+
+import re
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+WRITTEN = {".mot", ".trc", ".osim", ".npz", ".c3d", ".csv"}
+FILE_LIKE = re.compile(r"\.[A-Za-z][A-Za-z0-9]{1,4}")  # .mp4, .json; not the .01 of subject.01
+
+
+class Device(StrEnum):
+    """Where a network runs."""
+
+    AUTO = "auto"
+    CPU = "cpu"
+    CUDA = "cuda"
+
+
+def checked_output(output: Path) -> Path:
+    """The output, unless it looks like a file of a kind that is not written."""
+    suffix = output.suffix
+    if FILE_LIKE.fullmatch(suffix) and suffix.lower() not in WRITTEN and not output.is_dir():
+        raise typer.BadParameter(f"{output}: no {suffix} is written. Name a .mot, or a folder.")
+    return output
+
+
+Json = Annotated[
+    bool, typer.Option("--json", help="Show results as JSON on stdout, one object a line.")
+]
+OnDevice = Annotated[
+    Device, typer.Option("--device", help="Where to compute; auto takes a GPU where there is one.")
+]
+Rate = Annotated[
+    float | None,
+    typer.Option(
+        "--rate", metavar="HZ", help="Rate of the files written, in Hz. [default: the clip's]"
+    ),
+]
+Filter = Annotated[
+    float,
+    typer.Option(
+        "--filter",
+        metavar="HZ",
+        help="Cut-off of the low-pass filter (Butterworth, 4th order, no lag), in Hz; 0 is off.",
+    ),
+]
+Weights = Annotated[
+    str, typer.Option("--weights", metavar="NAME|PATH", help="Weights: shipped ones, or a run's.")
+]
+Height = Annotated[
+    float | None,
+    typer.Option(
+        "--height",
+        metavar="METRES",
+        help="The person's standing height, in metres: it sets the scale. [default: predicted]",
+    ),
+]
+FieldOfView = Annotated[
+    float | None,
+    typer.Option(
+        "--fov",
+        metavar="DEGREES",
+        help="Field of view along the picture's longer side, in degrees. [default: from the "
+        "clip's metadata, else a phone's]",
+    ),
+]
+Calibration = Annotated[
+    Path | None,
+    typer.Option(
+        "--calibration", metavar="FILE", help="The camera's calibration: JSON, TOML, YAML or XML."
+    ),
+]
+Pitch = Annotated[
+    float | None,
+    typer.Option(
+        "--pitch",
+        metavar="DEGREES",
+        help="How far the camera looks down, in degrees. [default: 0, level]",
+    ),
+]
+Person = Annotated[
+    str,
+    typer.Option(
+        "--person",
+        metavar="RULE|BOX",
+        help="Whom to follow: largest, centre, moving, or a box X,Y,WIDTH,HEIGHT in pixels.",
+    ),
+]
+Landmarks = Annotated[
+    Path | None,
+    typer.Option(
+        "--landmarks",
+        metavar="TFLITE",
+        help="Another BlazePose landmark network, lite or heavy. [default: full]",
+    ),
+]
+Overlay = Annotated[
+    bool, typer.Option("--overlay", help="Write the video with the skeleton drawn on it, too.")
+]
+Resume = Annotated[bool, typer.Option("--resume", help="Leave out what is done already.")]

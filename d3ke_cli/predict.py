@@ -1,0 +1,152 @@
+"""d3ke predict: clips become OpenSim files."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from d3ke.errors import OptionError
+from d3ke_cli import options as cli
+from d3ke_cli.console import (
+    ExitStatus,
+    RichProgress,
+    for_each,
+    show_failure,
+    show_json,
+    show_result,
+)
+
+if TYPE_CHECKING:
+    from d3ke.predict import PredictOptions, PredictResult
+
+STDOUT = Path("-")
+RULES = ("largest", "centre", "moving")
+
+
+def predict(
+    clips: Annotated[
+        list[Path],
+        typer.Argument(metavar="CLIP...", help="Videos, or folders of pictures, of a person."),
+    ],
+    output: Annotated[
+        Path,
+        typer.Option(
+            "--output",
+            "-o",
+            metavar="OUT",
+            callback=cli.checked_output,
+            help="A .mot, beside which the other files are put; or a folder; or - to write one "
+            "clip's .mot to stdout.",
+        ),
+    ],
+    weights: cli.Weights = "landmarks",
+    height: cli.Height = None,
+    fov: cli.FieldOfView = None,
+    calibration: cli.Calibration = None,
+    pitch: cli.Pitch = None,
+    person: cli.Person = "largest",
+    landmarks: cli.Landmarks = None,
+    filter_hz: cli.Filter = 6.0,
+    rate: cli.Rate = None,
+    device: cli.OnDevice = cli.Device.AUTO,
+    overlay: cli.Overlay = False,
+    resume: cli.Resume = False,
+    as_json: cli.Json = False,
+) -> ExitStatus:
+    """Turn videos of a person into OpenSim files.
+
+    Writes for each clip the motion (.mot), markers (.trc), the scaled model (.osim) and all of
+    it unfiltered (.npz).
+    """
+    if fov is not None and calibration is not None:
+        raise OptionError("--fov and --calibration both tell of the lens. Give one of them.")
+    if output == STDOUT and (as_json or overlay or len(clips) > 1):
+        raise OptionError("-o - writes one clip's .mot alone. Leave out --json and --overlay.")
+    box = _box(person)
+    from d3ke.predict import PredictOptions
+
+    wanted = PredictOptions(
+        weights=weights,
+        height_m=height,
+        fov_deg=fov,
+        calibration=calibration,
+        pitch_deg=pitch,
+        person=box or person,
+        landmark_model=landmarks,
+        filter_hz=filter_hz,
+        rate_hz=rate,
+        device=device.value,
+        overlay=overlay,
+        resume=resume,
+    )
+    progress = RichProgress()
+    if output == STDOUT:
+        return _to_stdout(clips[0], wanted, progress)
+    return _to_files(clips, output, wanted, progress, as_json)
+
+
+def _to_files(
+    clips: list[Path],
+    output: Path,
+    wanted: "PredictOptions",
+    progress: RichProgress,
+    as_json: bool,
+) -> ExitStatus:
+    from d3ke.outputs import is_file_name
+    from d3ke.predict import predict_clip, predict_clips
+
+    if is_file_name(output):
+        if len(clips) > 1:
+            raise OptionError(f"-o {output}: several clips need a folder.")
+        return for_each(
+            clips,
+            lambda clip: _show(
+                predict_clip(clip, output, wanted, None, progress), progress, as_json
+            ),
+            as_json,
+        )
+    status = ExitStatus.DONE
+    for outcome in predict_clips(clips, output, wanted, progress):
+        if isinstance(outcome, tuple):
+            show_failure(*outcome, as_json)
+            status = ExitStatus.FAILED
+        else:
+            _show(outcome, progress, as_json)
+    return status
+
+
+def _show(result: "PredictResult", progress: RichProgress, as_json: bool) -> None:
+    if as_json:
+        names = ("clip", "outputs", "frames", "seconds", "assumed", "observed", "warnings")
+        show_json({name: getattr(result, name) for name in names})
+        return
+    show_result("\n".join(str(path) for path in result.outputs.values()))
+    osim, mot = result.outputs["osim"], result.outputs["mot"]
+    done = "done already; " if result.skipped else ""
+    progress.note(f"{result.clip}: {done}in OpenSim open {osim} first, then load motion {mot}")
+
+
+def _to_stdout(clip: Path, wanted: "PredictOptions", progress: RichProgress) -> ExitStatus:
+    from d3ke.export import Sampling, bridged, sampled
+    from d3ke.motion.opensim_files import motion_text
+    from d3ke.predict import predict
+
+    sampling = Sampling(wanted.rate_hz, wanted.filter_hz)
+    found = sampled(predict(clip, wanted, None, progress), sampling)
+    show_result(motion_text(bridged(found.motion)).rstrip("\n"))
+    return ExitStatus.DONE
+
+
+def _box(person: str) -> tuple[float, ...] | None:
+    """The four numbers of a box, or None for a rule."""
+    if person in RULES:
+        return None
+    try:
+        box = tuple(float(number) for number in person.split(","))
+    except ValueError:
+        box = ()
+    if len(box) != 4:
+        raise OptionError(
+            f"--person {person}: neither {', '.join(RULES)} nor a box. Give X,Y,WIDTH,HEIGHT."
+        )
+    return box

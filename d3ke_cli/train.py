@@ -1,0 +1,80 @@
+"""d3ke train: synthetic people become weights."""
+
+from dataclasses import replace
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from d3ke_cli.console import ExitStatus, RichProgress, for_each, show_json, show_result
+from d3ke_cli.options import Device, Json, OnDevice
+
+
+class Backbone(StrEnum):
+    """What turns a frame into features."""
+
+    LANDMARKS = "landmarks"
+
+
+class Precision(StrEnum):
+    """The numbers that a network is trained with."""
+
+    BF16 = "bf16"
+    FP32 = "fp32"
+
+
+def train(
+    data: Annotated[
+        Path,
+        typer.Argument(metavar="DATA", help="The folder that holds `motions` and `anthropometry`."),
+    ],
+    output: Annotated[
+        Path, typer.Option("--output", "-o", metavar="RUN", help="The run's folder.")
+    ],
+    synthetic: Annotated[
+        int, typer.Option("--synthetic", metavar="SEED", help="Seed of the synthetic people.")
+    ],
+    backbone: Annotated[
+        Backbone, typer.Option("--backbone", help="What turns a frame into features.")
+    ] = Backbone.LANDMARKS,
+    steps: Annotated[
+        int | None,
+        typer.Option("--steps", min=1, help="Updates. [default: as the shipped weights]"),
+    ] = None,
+    batch: Annotated[
+        int | None,
+        typer.Option("--batch", min=1, help="Windows an update. [default: as the shipped weights]"),
+    ] = None,
+    init: Annotated[
+        str | None,
+        typer.Option("--init", metavar="WEIGHTS", help="Weights to start from. [default: none]"),
+    ] = None,
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Go on where the run in the folder stopped.")
+    ] = False,
+    device: OnDevice = Device.AUTO,
+    precision: Annotated[
+        Precision, typer.Option("--precision", help="The numbers to train with.")
+    ] = Precision.BF16,
+    as_json: Json = False,
+) -> ExitStatus:
+    """Train a network. The run's folder holds its weights, its log and the state to resume from."""
+    from d3ke.network.device import choose_device
+    from d3ke.skeleton import default_model
+    from d3ke.train import TrainConfig, train_landmarks
+
+    config = TrainConfig(seed=synthetic, precision=precision, device=choose_device(device))
+    config = replace(config, steps=steps or config.steps, batch=batch or config.batch)
+    progress = RichProgress()
+
+    def work(run: Path) -> None:
+        best = train_landmarks(
+            run, data, default_model(), config, resume=resume, init=init, progress=progress
+        )
+        if as_json:
+            show_json({"output": best, "steps": config.steps})
+        else:
+            show_result(str(best))
+
+    return for_each([output], work, as_json)

@@ -1,0 +1,195 @@
+"""The manners of the command: what goes to stdout, what to stderr, and the exit code."""
+
+import json
+import os
+import re
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+import typer
+
+from d3ke.errors import D3keError
+from d3ke_cli.app import app
+from d3ke_cli.console import ExitStatus, RichProgress, for_each, show_json
+from tests.command import Command, run_process
+
+ROOT = Path(__file__).parents[1]
+GROUP = typer.main.get_command(app)
+COMMANDS = dict(getattr(GROUP, "commands").items())  # noqa: B009  typer's own class has no types
+OPTIONS = [
+    (name, parameter)
+    for name, command in COMMANDS.items()
+    for parameter in command.params
+    if parameter.name != "help"
+]
+
+
+def option_id(value: object) -> str:
+    return value if isinstance(value, str) else str(getattr(value, "name", ""))
+
+
+def test_help_is_a_result_and_ends_well(d3ke: Command) -> None:
+    done = d3ke("--help")
+    assert (done.status, done.err) == (0, "")
+    assert all(name in done.out for name in COMMANDS)
+
+
+def test_no_command_shows_the_help_and_is_wrong_use(d3ke: Command) -> None:
+    done = d3ke()
+    assert done.status == ExitStatus.MISUSED
+    assert "Usage: d3ke" in done.out
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["fly"],
+        ["--fly"],
+        ["check", "--fly"],
+        ["check"],
+        ["predict"],
+        ["predict", "a.mp4"],
+        ["export", "a.npz"],
+        ["evaluate", "a.mot"],
+        ["export", "a.npz", "-o", "b", "--rate", "fast"],
+        ["export", "a.npz", "b.npz", "-o", "one.mot"],
+        ["train", "data", "-o", "run"],
+        ["--json", "check", "a.mot"],
+    ],
+    ids=" ".join,
+)
+def test_wrong_use_is_one_line_that_names_the_help(d3ke: Command, words: list[str]) -> None:
+    done = d3ke(*words)
+    assert done.status == ExitStatus.MISUSED
+    (line,) = done.err.splitlines()
+    assert re.fullmatch(r"error: .+ See 'd3ke.* --help'\.", line)
+    assert done.out == ""
+
+
+def test_version_as_words_and_as_json(d3ke: Command) -> None:
+    import d3ke as core
+
+    assert d3ke("--version").out == f"d3ke {core.__version__}\n"
+    assert d3ke("--version", "--json").json["d3ke"] == core.__version__
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_every_command_explains_itself_and_speaks_json(name: str) -> None:
+    command = COMMANDS[name]
+    assert command.help
+    assert "--json" in {word for parameter in command.params for word in parameter.opts}
+
+
+@pytest.mark.parametrize(("name", "parameter"), OPTIONS, ids=option_id)
+def test_every_option_has_a_sentence(name: str, parameter: typer.CallbackParam) -> None:
+    text = re.sub(r"\s*\[default: .*\]$", "", str(getattr(parameter, "help", "")))
+    assert re.match(r"[A-Z]", text), f"{name} {parameter.name}: begin with a capital"
+    assert text.endswith("."), f"{name} {parameter.name}: end with a full stop"
+
+
+@pytest.mark.parametrize(("name", "parameter"), OPTIONS, ids=option_id)
+def test_readme_documents_every_option(name: str, parameter: typer.CallbackParam) -> None:
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    section = readme.partition(f"### d3ke {name}\n")[2].partition("\n### ")[0]
+    assert section, f"README has no section `### d3ke {name}`"
+    words = [word for word in getattr(parameter, "opts", []) if word.startswith("--")]
+    assert all(word in section for word in words), f"README does not name {words}"
+
+
+def test_readme_shows_the_help_as_it_is(d3ke: Command, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    assert f"$ d3ke --help\n{d3ke('--help').out.rstrip()}\n" in readme
+
+
+def test_help_comes_at_once() -> None:
+    script = Path(sys.executable).with_name("d3ke")
+    command = [str(script)] if script.exists() else [sys.executable, "-m", "d3ke_cli"]
+    spans = []
+    for _ in range(5):
+        began = time.perf_counter()
+        subprocess.run([*command, "--help"], stdout=subprocess.DEVNULL, check=True)
+        spans.append(time.perf_counter() - began)
+    assert min(spans) < 0.3  # s; the best of five, as other work may share the processor
+
+
+def test_progress_is_silent_without_a_terminal(capsys: pytest.CaptureFixture[str]) -> None:
+    progress = RichProgress()
+    progress.start("frames", 3)
+    progress.advance()
+    progress.warn("walk.mp4: 1 frame\nis dark")
+    progress.note("camera level")
+    progress.finish()
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert err == "warning: walk.mp4: 1 frame is dark\nnote: camera level\n"
+    assert progress.warnings == ["walk.mp4: 1 frame\nis dark"]
+
+
+def test_a_terminal_gets_a_bar_on_stderr(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    progress = RichProgress()
+    progress.start("frames", 3)
+    progress.advance(2)
+    progress.warn("[dark] frames: 1/3")
+    progress.finish()
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert "frames" in err
+    assert "2/3" in err
+    assert "warning: [dark] frames: 1/3" in err
+
+
+def test_one_failure_of_many_leaves_the_others_done(capsys: pytest.CaptureFixture[str]) -> None:
+    done = []
+
+    def work(name: str) -> None:
+        if name == "b":
+            raise D3keError("b: no such file. Check the name.")
+        done.append(name)
+
+    assert for_each("abc", work, as_json=True) == ExitStatus.FAILED
+    out, err = capsys.readouterr()
+    assert done == ["a", "c"]
+    assert err == "error: b: no such file. Check the name.\n"
+    assert json.loads(out) == {"clip": "b", "error": "b: no such file. Check the name."}
+
+
+def test_json_is_one_line_and_never_nan(capsys: pytest.CaptureFixture[str]) -> None:
+    show_json({"output": Path("a.mot"), "rmse_deg": float("nan"), "groups": ({"n": 1.5},), "ü": 1})
+    expected = '{"output": "a.mot", "rmse_deg": null, "groups": [{"n": 1.5}], "ü": 1}\n'
+    assert capsys.readouterr().out == expected
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="no /dev/full here")
+def test_a_full_disk_behind_stdout_is_one_line() -> None:
+    program = "import sys; from d3ke_cli.app import main; sys.exit(main(['--version']))"
+    with Path("/dev/full").open("w") as full:
+        done = subprocess.run(
+            [sys.executable, "-c", program], stdout=full, stderr=subprocess.PIPE, check=False
+        )
+    assert done.returncode == ExitStatus.FAILED
+    (line,) = done.stderr.decode().splitlines()
+    assert line.startswith("error: stdout: the disk is full.")
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows has no SIGPIPE")
+def test_a_reader_that_goes_away_is_no_traceback() -> None:
+    reading, writing = os.pipe()
+    os.close(reading)
+    program = "import sys; from d3ke_cli.app import main; sys.exit(main(['--help']))"
+    command = [sys.executable, "-c", program]
+    done = subprocess.run(command, stdout=writing, stderr=subprocess.PIPE, check=False)
+    os.close(writing)
+    assert (done.returncode, done.stderr) == (ExitStatus.FAILED, b"")
+
+
+def test_traceback_shows_where_a_failure_arose(tmp_path: Path) -> None:
+    done = run_process("--traceback", "check", tmp_path / "a.mot", "--fly")
+    assert "Traceback" in done.err
+    assert done.status == ExitStatus.FAILED
