@@ -48,7 +48,8 @@ def write_clip(
                 stream.height, stream.width = shown.shape[:2]
                 stream.pix_fmt = pixels
                 stream.codec_context.time_base = unit
-            frame = av.VideoFrame.from_ndarray(np.ascontiguousarray(shown), format="rgb24")
+            whole = np.ascontiguousarray(shown, np.uint8)
+            frame = av.VideoFrame.from_ndarray(whole, format="rgb24")
             frame.pts = round((times[index] if times else index / rate_hz) / unit)
             frame.time_base = unit
             file.mux(stream.encode(frame))

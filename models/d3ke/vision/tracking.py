@@ -24,7 +24,9 @@ CENSUS_EVERY = 4  # frames between two looks for other people, each into another
 CENSUS_LEAST_PART = 0.5  # of the picture's short side: smaller tiles would be too many
 PATIENCE = 30  # frames in which the last place is looked at again
 SAME_PLACE = 0.5  # region sides that a person moves between two frames at most
-SPEED = 1.0  # region sides that a lost person moves in a second at most
+# A lost person is looked for this near, in region sides (2 m), and farther by so much a second:
+# a walker's 1.5 m/s. More would take the neighbour for them.
+REACH, REACH_PER_S = 0.25, 0.7
 GROWTH = 2.5  # greatest change of a region's side between two looks
 DISTINCT = 0.25  # region sides below which two detections are one person
 SETTLED = 0.05  # region sides by which a settled region still changes
@@ -198,7 +200,8 @@ class Tracker:
         if place is None:
             chosen = self._choose(people)
         else:
-            reach = SAME_PLACE if self._roi is None else SAME_PLACE + SPEED * (time - self._seen_s)
+            lost_s = time - self._seen_s
+            reach = SAME_PLACE if self._roi is None else REACH + REACH_PER_S * lost_s
             chosen = nearest(people, place, reach)
         return chosen and chosen.landmarks
 
