@@ -13,13 +13,14 @@ from d3ke.progress import Silent
 from d3ke.skeleton import default_model
 from d3ke.skeleton.kinematics import SkeletalModel
 from d3ke.skeleton.landmark_places import landmark_places
-from d3ke.synth.activities import AIRBORNE, SIDES, squat, stand
+from d3ke.synth.activities import AIRBORNE, squat, stand
 from d3ke.synth.bank import ACTIVITIES, RATE_HZ, sole_heights
 from d3ke.synth.cameras import draw_views
 from d3ke.synth.landmark_clips import LandmarkClips, LandmarkClipsConfig, landmark_clips
 from d3ke.synth.noise import slow_noise
 from d3ke.synth.occlusion import hidden_landmarks
 from d3ke.synth.people import People
+from d3ke.synth.stance import SIDES, Stance, standing_legs
 from d3ke.vision.world_landmarks import world_regression
 from tests.small_data import small_data
 
@@ -170,3 +171,24 @@ def test_people_vary_as_the_tables_say(tmp_path: Path) -> None:
 def test_a_missing_folder_is_named(tmp_path: Path) -> None:
     with pytest.raises(D3keError, match="ANSUR"):
         landmark_clips(default_model(), tmp_path, 0, LandmarkClipsConfig(), Silent())
+
+
+def test_standing_feet_stay_flat_where_they_are() -> None:
+    skeleton = SkeletalModel(default_model())
+    names, bodies = skeleton.osim.coordinate_names, skeleton.osim.body_names
+    knee = np.linspace(0, 110, 12)
+    tilt = -0.25 * knee
+    stance = Stance(ankle_m=(0.10, 0.15), toe_out=(5.0, 15.0), knee_out=(0.0, 8.0))
+    legs = standing_legs(stance, tilt, knee, np.minimum(0.31 * knee, 38))
+    q = torch.zeros(len(knee), len(names))
+    for name, curve in {"pelvis_tilt": tilt, **legs}.items():
+        q[:, names.index(name)] = torch.tensor(np.radians(curve), dtype=torch.float32)
+    placed = skeleton.bodies(q)
+    for side, toe_out, sideways in (("r", -5.0, 0.10), ("l", 15.0, -0.15)):
+        foot = placed[:, bodies.index(f"calcn_{side}")]
+        ankle = placed[:, bodies.index(f"talus_{side}"), 2, 3]
+        pitch = torch.rad2deg(torch.asin(foot[:, 1, 0]))
+        turned = torch.rad2deg(torch.atan2(-foot[:, 2, 0], foot[:, 0, 0]))
+        assert pitch.abs().max() < 3  # deg: the model's ankle axis is oblique
+        assert (turned - toe_out).abs().max() < 9  # its knee turns the shank by up to 14 deg
+        assert (ankle - sideways).abs().max() < 0.03  # m, for the same reason

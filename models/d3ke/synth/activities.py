@@ -15,14 +15,13 @@ from numpy.typing import NDArray
 
 from d3ke.synth.arms import arm_gestures, arm_swing
 from d3ke.synth.curves import bumps, sway, waypoints
+from d3ke.synth.stance import SHANK_M, SIDES, THIGH_M, Stance, standing_legs
 
 Array = NDArray[np.float64]
 Curves = dict[str, Array]
 Activity = Callable[[Generator, Array], Curves]
 
 AIRBORNE = "airborne"
-SIDES = ("r", "l")
-SHANK_M, THIGH_M = 0.43, 0.41  # ankle to knee, knee to hip of the unscaled model
 HAT_MASS, HAT_ARM_M = 0.62, 0.36  # head, arms and trunk: part of body mass, centre above the hip
 THIGHS_MASS, SHANKS_MASS = 0.20, 0.09  # Winter 2009, table 4.1
 GRAVITY_M_S2 = 9.80665  # standard gravity, 3rd CGPM, 1901
@@ -35,32 +34,25 @@ class Habit:
     tilt: float
     lean: float
     knee: float
-    adduction: tuple[float, float]
-    rotation: tuple[float, float]
     shank_ratio: float  # forward lean of the shank for each degree of knee flexion
     tilt_share: float  # part of the trunk's lean that the pelvis takes
     tuck: float  # backward tilt of the pelvis at the bottom of a squat
     balance_m: float  # centre of mass ahead of the ankle
-    knees_in: float  # hip adduction at 100 deg of knee flexion
-    turn_in: float  # hip rotation at 100 deg of knee flexion
+    stance: Stance
 
     @staticmethod
-    def draw(rng: Generator) -> "Habit":
-        """One person's habits."""
+    def draw(rng: Generator, width_m: float = 0.095) -> "Habit":
+        """One person's habits, with the feet about `width_m` to each side of the middle."""
         straight = rng.random() < 0.8
-        rotation, adduction = rng.normal(-6, 6), rng.normal(-1.0, 3.5)
         return Habit(
-            tilt=rng.normal(-4, 6),
-            lean=rng.normal(4, 5),
+            tilt=rng.normal(-3, 5.5),
+            lean=rng.normal(6, 5),
             knee=abs(rng.normal(0, 2.0)) if straight else rng.uniform(0, 14),
-            adduction=(adduction + rng.normal(0, 1.5), adduction + rng.normal(0, 1.5)),
-            rotation=(rotation + rng.normal(0, 4), rotation + rng.normal(0, 4)),
             shank_ratio=float(np.clip(rng.normal(0.31, 0.06), 0.15, 0.5)),
-            tilt_share=rng.uniform(0.3, 1.1),
-            tuck=rng.uniform(0, 20),
+            tilt_share=rng.uniform(0.1, 0.9),
+            tuck=rng.uniform(0, 22),
             balance_m=rng.normal(0.045, 0.025),
-            knees_in=rng.normal(-3, 8),
-            turn_in=rng.normal(4, 9),
+            stance=Stance.draw(rng, width_m),
         )
 
 
@@ -78,7 +70,7 @@ def stand(rng: Generator, time: Array) -> Curves:
 
 def squat(rng: Generator, time: Array) -> Curves:
     """Repeated squats, shallow to deep, even or with more weight on one leg."""
-    habit = Habit.draw(rng)
+    habit = Habit.draw(rng, rng.uniform(0.08, 0.22))
     depth = rng.uniform(35, 125)
     knee = habit.knee + bumps(rng, time, depth, rise_s=(0.5, 1.6), hold_s=(0, 0.8), rest_s=(0, 2.0))
     curves = _planted(rng, time, habit, knee)
@@ -94,7 +86,7 @@ def squat(rng: Generator, time: Array) -> Curves:
 
 def sit_to_stand(rng: Generator, time: Array) -> Curves:
     """Rising from a chair and sitting down again, with a lean that peaks at seat-off."""
-    habit = Habit.draw(rng)
+    habit = Habit.draw(rng, rng.uniform(0.07, 0.18))
     risen = bumps(rng, time, 1.0, rise_s=(0.6, 1.5), hold_s=(0.2, 1.2), rest_s=(0.1, 1.2))
     seated = np.clip(1 - risen, 0, 1)
     sat_knee, sat_shank = rng.uniform(78, 108), rng.uniform(-2, 22)
@@ -142,8 +134,8 @@ def jump(rng: Generator, time: Array) -> Curves:
     knee = np.maximum(waypoints(phase, times, knees), 0)
     curves = _planted(rng, time, habit, knee)
     air = (phase > takeoff - 0.06) & (phase < land + 0.04)
-    pointed = waypoints(phase, [takeoff - 0.1, takeoff, land, land + 0.07], [0, 1, 0.6, 0])
-    point_deg, thighs = -rng.uniform(18, 45), tuck * rng.uniform(0.35, 0.9)
+    pointed = waypoints(phase, [takeoff - 0.1, takeoff, land, land + 0.07], [0, 1, 0.8, 0])
+    point_deg, thighs = -rng.uniform(20, 52), tuck * rng.uniform(0.35, 0.9)
     tucked = waypoints(phase, [takeoff, takeoff + flight_s / 2, land], [0, 1, 0])
     for side in SIDES:
         curves[f"ankle_angle_{side}"] = (
@@ -151,6 +143,7 @@ def jump(rng: Generator, time: Array) -> Curves:
         )
         rise = thighs - curves[f"hip_flexion_{side}"]
         curves[f"hip_flexion_{side}"] += rise * tucked
+    curves["lumbar_extension"] -= rng.uniform(0, 0.45) * tuck * tucked
     since = np.where(air, np.clip(phase - takeoff, 0, flight_s), 0)
     curves[AIRBORNE] = 0.5 * GRAVITY_M_S2 * since * (flight_s - since)
     return curves | arm_gestures(rng, time, follow=_jump_arms(phase, start, takeoff, land))
@@ -170,7 +163,8 @@ def hop(rng: Generator, time: Array) -> Curves:
     give = rng.uniform(20, 60) * np.sin(np.pi * on_ground) * (in_air <= 0)
     knee = 12 + give + tuck * arc
     curves = _planted(rng, time, habit, 12 + give)
-    thigh_share, point_deg = rng.uniform(0.45, 0.9), -rng.uniform(10, 40)
+    thigh_share, point_deg = rng.uniform(0.45, 0.9), -rng.uniform(15, 50)
+    curves["lumbar_extension"] -= rng.uniform(0, 0.45) * tuck * arc
     pointed = np.clip(in_air * 8, 0, 1) * np.clip((1 - in_air) * 6, 0.4, 1)
     for side in SIDES:
         curves[f"knee_angle_{side}"] = knee + rng.normal(0, 3)
@@ -247,11 +241,9 @@ def _planted(
     """Both feet flat on the floor, the centre of mass over them. knee, shank, lean: (T,), deg."""
     shank = np.minimum(habit.shank_ratio * knee, 38) if shank is None else shank
     lean = _balanced_lean(habit, knee, shank) if lean is None else lean
-    thigh = knee - shank
     share = habit.tilt_share if share is None else share
     tilt = habit.tilt - share * (lean - habit.lean) + habit.tuck * np.clip(knee / 110, 0, 1.2) ** 3
-    deep = knee / 100
-    curves: Curves = {
+    curves: Curves = standing_legs(habit.stance, tilt, knee, shank) | {
         "pelvis_tilt": tilt + sway(rng, time, 1.0),
         "pelvis_list": sway(rng, time, 1.2),
         "pelvis_rotation": sway(rng, time, 2.5),
@@ -263,13 +255,9 @@ def _planted(
         "neck_bending": sway(rng, time, 3),
         AIRBORNE: np.zeros_like(time),
     }
-    for index, side in enumerate(SIDES):
-        level = rng.normal(0, 2.0)
-        curves[f"knee_angle_{side}"] = knee + sway(rng, time, 0.7) + rng.normal(0, 1.0)
-        curves[f"hip_flexion_{side}"] = thigh - tilt + rng.normal(0, 1.5)
-        curves[f"ankle_angle_{side}"] = shank + level + sway(rng, time, 0.7)
-        curves[f"hip_adduction_{side}"] = habit.adduction[index] + habit.knees_in * deep
-        curves[f"hip_rotation_{side}"] = habit.rotation[index] + habit.turn_in * deep
+    for side in SIDES:
+        for joint, size in (("knee_angle", 1.0), ("hip_flexion", 1.5), ("ankle_angle", 2.0)):
+            curves[f"{joint}_{side}"] += rng.normal(0, size) + sway(rng, time, 0.7)
         curves[f"subtalar_angle_{side}"] = rng.normal(0, 4) + np.zeros_like(time)
         curves[f"mtp_angle_{side}"] = rng.normal(0, 3) + np.zeros_like(time)
     return curves

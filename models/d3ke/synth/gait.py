@@ -10,9 +10,10 @@ import numpy as np
 from numpy.random import Generator
 from numpy.typing import NDArray
 
-from d3ke.synth.activities import AIRBORNE, SIDES, Curves, Habit
+from d3ke.synth.activities import AIRBORNE, Curves, Habit
 from d3ke.synth.arms import arm_gestures, arm_swing
 from d3ke.synth.curves import periodic, sway
+from d3ke.synth.stance import SIDES
 
 Array = NDArray[np.float64]
 Table = Sequence[tuple[float, float]]
@@ -92,7 +93,7 @@ def _cycle(
             curve = size * rng.normal(1, 0.04) * periodic(phase + delay, table) + offset
             curves[f"{coordinate}_{side}"] = curve + rng.normal(0, 1.5)
     for index, side in enumerate(SIDES):
-        curves[f"hip_rotation_{side}"] += habit.rotation[index]
+        curves[f"hip_rotation_{side}"] -= habit.stance.toe_out[index]
         curves[f"hip_flexion_{side}"] += -habit.tilt - 4
         curves[f"knee_angle_{side}"] = np.maximum(curves[f"knee_angle_{side}"], 0)
         curves[f"subtalar_angle_{side}"] = rng.normal(0, 4) + sway(rng, time, 2)
