@@ -192,6 +192,16 @@ def test_a_short_occlusion_is_bridged(walk_images: Sequence[Image], tmp_path: Pa
     assert any(f"{track.seen.sum()} of 90 frames" in warning for warning in progress.warnings)
 
 
+def test_who_leaves_the_picture_is_no_longer_seen(
+    walk_images: Sequence[Image], tmp_path: Path
+) -> None:
+    right_half = [np.ascontiguousarray(image[:, 320:]) for image in walk_images]
+    track = track_person(Video(write_clip(tmp_path / "leaves.mp4", right_half)))
+    # She crosses its left edge around frame 50.
+    assert track.seen[:45].all()
+    assert not track.seen[56:].any()
+
+
 def test_after_an_occlusion_the_same_person_is_followed(two_people: Path, tmp_path: Path) -> None:
     images = [frame.image for frame in Video(two_people)]
     for image in images[10:20]:

@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from d3ke.vision.blazepose import LANDMARK_SIZE, LandmarkNetwork, PoseDetector, crop
-from d3ke.vision.person import MOST_THREADS, track_person
+from d3ke.vision.person import landmark_threads, track_person
 from d3ke.vision.tracking import Finder
 from d3ke.vision.video import Video
 from tests.made_clips import write_clip
@@ -29,7 +29,7 @@ CALLS = 30
 
 def main(clips: list[Path]) -> None:
     started = time.perf_counter()
-    threads = min(MOST_THREADS, os.cpu_count() or 1)
+    threads = landmark_threads()
     detector, network = PoseDetector(threads=threads), LandmarkNetwork(threads=threads)
     opened_ms = 1e3 * (time.perf_counter() - started)
     print(f"{os.cpu_count()} cores, {threads} threads; networks open in {opened_ms:.0f} ms")

@@ -65,7 +65,7 @@ def track_person(
     a network that is none.
     """
     progress = progress or Silent()
-    threads = min(MOST_THREADS, os.cpu_count() or 1)
+    threads = landmark_threads()
     network = LandmarkNetwork(landmark_model or LANDMARK_FILE, threads)
     finder = Finder(PoseDetector(threads=threads), network)
     tracker = Tracker(finder, *start_of(rule, video, finder))
@@ -86,6 +86,12 @@ def track_person(
     _check_length(video, len(times), rate_hz)
     _check_person(video, regions, len(times), rule, tracker.others, progress)
     return _track(times, frames, found, video.size)
+
+
+def landmark_threads() -> int:
+    """How many threads the networks get: the cores that this process may use, up to four."""
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    return min(MOST_THREADS, cores or 1)
 
 
 def _track(
