@@ -2,33 +2,29 @@
 
 import math
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
 from d3ke.errors import OptionError
 from d3ke_cli.console import ExitStatus, RichProgress, for_each, show_json, show_result
 from d3ke_cli.options import Json
+from d3ke_cli.tables import table_of
 
-if TYPE_CHECKING:
-    from d3ke.evaluate import Evaluation
-
-COLUMNS = {
-    "mae_deg": "MAE",
-    "rmse_deg": "RMSE",
-    "bias_deg": "bias",
-    "unbiased_rmse_deg": "RMSE-bias",
-    "lag_0_mae_deg": "MAE lag 0",
-    "mean_pose_mae_deg": "mean pose",
-    "own_mean_mae_deg": "own mean",
-}
+MARKER_FILES = {".trc", ".c3d"}
 
 
 def evaluate(
     prediction: Annotated[
-        Path, typer.Argument(metavar="PRED", help="The prediction: .mot, .sto or .npz.")
+        Path,
+        typer.Argument(metavar="PRED", help="The prediction: .mot, .sto, .npz; .trc, .c3d."),
     ],
-    reference: Annotated[Path, typer.Argument(metavar="REF", help="The reference: .mot or .sto.")],
+    reference: Annotated[
+        Path,
+        typer.Argument(
+            metavar="REF", help="The reference: angles (.mot, .sto) or markers (.trc, .c3d)."
+        ),
+    ],
     lag: Annotated[
         str,
         typer.Option(
@@ -43,15 +39,18 @@ def evaluate(
     ] = None,
     as_json: Json = False,
 ) -> ExitStatus:
-    """Compare a motion with a reference, coordinate by coordinate.
+    """Compare a motion with a reference: angles by coordinate, or markers by name.
 
     Files of any program will do; names and signs of other model families are translated.
     """
-    from d3ke.evaluate import evaluate as compare
+    from d3ke.evaluate import evaluate as compare_angles
+    from d3ke.evaluate_markers import evaluate_markers
     from d3ke.files import replacing
 
     lag_s = lag if lag == "auto" else _seconds(lag)
     progress = RichProgress()
+    of_markers = reference.suffix.lower() in MARKER_FILES
+    compare = evaluate_markers if of_markers else compare_angles
 
     def work(prediction: Path) -> None:
         found = compare(prediction, reference, lag_s)
@@ -63,28 +62,9 @@ def evaluate(
         if as_json:
             show_json(found.to_json())
         else:
-            show_result(table(found))
+            show_result(table_of(found))
 
     return for_each([prediction], work, as_json)
-
-
-def table(found: "Evaluation") -> str:
-    """The errors as text: a line a coordinate, then a line a group."""
-    coordinates, groups = found.to_frame(), found.groups_frame()
-    unseen = [name for name, seen in found.observed.items() if not seen]
-    late = "late" if found.best.lag_s >= 0 else "early"
-    lines = [
-        f"Errors in degrees over {found.best.frames} frames; the prediction taken as "
-        f"{abs(found.best.lag_s):.2f} s {late}.",
-        "mean pose, own mean: the MAE of a constant walking posture, of the reference's own mean.",
-        "",
-    ]
-    for frame in (coordinates, groups):
-        shown = frame[[name for name in COLUMNS if name in frame]].rename(columns=COLUMNS)
-        lines += [shown.to_string(float_format="{:.1f}".format, na_rep="-"), ""]
-    if unseen:
-        lines += [f"Not measured, but a prior's value: {', '.join(unseen)}."]
-    return "\n".join(lines).rstrip()
 
 
 def _seconds(lag: str) -> float:

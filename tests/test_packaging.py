@@ -12,6 +12,11 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[1]
+DISTRIBUTIONS = {
+    "PIL": "pillow",
+    "ai_edge_litert": "ai-edge-litert",
+    "cv2": "opencv-python-headless",
+}
 
 
 def readme_commands() -> tuple[str, str]:
@@ -95,7 +100,7 @@ def test_every_import_of_ours_is_a_declared_dependency() -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     declared = {re.split(r"[>=<;\[ ]", line)[0] for line in project["dependencies"]}
     modules = {
-        {"cv2": "opencv-python-headless", "ai_edge_litert": "ai-edge-litert"}.get(top, top)
+        DISTRIBUTIONS.get(top, top)
         for package in ("models/d3ke", "d3ke_cli")
         for path in (ROOT / package).rglob("*.py")
         for name in imported(path)
