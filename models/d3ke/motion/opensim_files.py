@@ -18,7 +18,7 @@ from d3ke.files import read_text, replacing
 from d3ke.motion.markers import MarkerData
 from d3ke.motion.motion import Motion
 from d3ke.motion.names import is_rotational
-from d3ke.motion.storage import parse_storage
+from d3ke.motion.storage import Table, parse_storage
 from d3ke.motion.trc import parse_trc, trc_text
 
 Target = str | os.PathLike[str] | TextIO
@@ -60,6 +60,11 @@ def read_motion(
     table = parse_storage(read_text(path), path)
     for remark in table.remarks:
         warn(f"{path}: {remark.text}.")
+    return motion_in(table, path, rotational)
+
+
+def motion_in(table: Table, path: Path, rotational: Mapping[str, bool] | None = None) -> Motion:
+    """The motion in a table that was read: the second half of `read_motion`."""
     keep, names = _coordinate_columns(table.names, path)
     known = rotational or {}
     flags = tuple(known.get(name, is_rotational(name)) for name in names)
