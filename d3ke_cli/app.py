@@ -10,6 +10,7 @@ import typer
 
 from d3ke import __version__
 from d3ke.errors import D3keError, OptionError
+from d3ke_cli.check import check
 from d3ke_cli.console import ExitStatus, show_json, show_line, show_result
 from d3ke_cli.evaluate import evaluate
 from d3ke_cli.export import export
@@ -22,7 +23,7 @@ app = typer.Typer(
     rich_markup_mode=None,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for command in (predict, export, evaluate, train):
+for command in (predict, export, check, evaluate, train):
     app.command()(command)
 
 
