@@ -1,8 +1,7 @@
 """The floor: which points of the soles stand on it, and how high it lies.
 
-A point stands while its image hardly moves and it is among the lowest of the clip. One camera that
-does not move is taken for granted: under a panning one nothing seems to stand still, and the floor
-then comes from the lowest points alone.
+A point stands while its image hardly moves. A camera that does not move is taken for granted: under
+a panning one, and on a treadmill, nothing stands, and the floor comes from the lowest points.
 """
 
 from typing import NamedTuple
@@ -16,10 +15,9 @@ Index = NDArray[np.intp]
 
 STILL_M_S = 0.25  # slower than this across the view; a swinging foot does 1 to 4 m/s
 STILL_S = 0.1  # at least so long
-LOW_M = 0.08  # at most so far above the floor: errors of knees and ankles lift a standing foot
+NEAR_M = 0.08  # of the floor: errors of knees and ankles lift or sink a standing foot so far
 SPEED_WINDOW_S = 0.1  # half width of the slope that measures speed: BlazePose jitters 1 cm
 LOWEST_PERCENT = 5.0  # of the frames' lowest points: the floor where nobody stands still
-ITERATIONS = 3  # of floor and standing points in turn: settled after two on all clips
 
 
 class Floor(NamedTuple):
@@ -34,34 +32,30 @@ class Floor(NamedTuple):
     frames: int
 
 
-def standing(time: Array, speed: Array, height: Array, floor_m: float) -> NDArray[np.bool_]:
-    """Which points stand on the floor: slow for a while, and low.
+def standing(time: Array, speed: Array) -> NDArray[np.bool_]:
+    """Which points stand: slow for a while.
 
-    time: (T,). speed: (T, P) m/s. height: (T, P) and floor_m: metres along up. Returns (T, P).
+    time: (T,). speed: (T, P) m/s. Returns (T, P).
     """
-    slow = (speed < STILL_M_S) & (height < floor_m + LOW_M)
-    shortest = max(1, round(STILL_S / float(np.median(np.diff(time)))))
-    kept: NDArray[np.bool_] = binary_opening(slow, np.ones((shortest, 1)))
+    step = float(np.median(np.diff(time))) if len(time) > 1 else STILL_S
+    kept: NDArray[np.bool_] = binary_opening(
+        speed < STILL_M_S, np.ones((max(1, round(STILL_S / step)), 1))
+    )
     return kept
 
 
-def find_floor(time: Array, speed: Array, height: Array) -> Floor:
+def find_floor(stands: NDArray[np.bool_], height: Array) -> Floor:
     """The height that standing feet share: the median over frames of the lowest standing point.
 
-    time: (T,). speed: (T, P) m/s. height: (T, P) metres along up, NaN where unknown. What stands
-    still above it (a raised knee at its turning point, a foot on a chair) is left out because the
-    search starts from the clip's lowest points.
+    stands: (T, P). height: (T, P) metres along up. What stands far from it (a foot on a chair, a
+    raised knee at its turning point) is then left out.
     """
-    lowest = np.nanmin(height, axis=1, initial=np.inf, where=np.isfinite(height))
-    lowest = lowest[np.isfinite(lowest)]
-    floor_m = float(np.percentile(lowest, LOWEST_PERCENT))
-    for _ in range(ITERATIONS):
-        stands = standing(time, speed, height, floor_m)
-        if not stands.any():
-            return Floor(floor_m, float("nan"), 0)
-        soles = np.where(stands, height, np.inf).min(axis=1)[stands.any(axis=1)]
-        floor_m = float(np.median(soles))
-    return Floor(floor_m, float(np.median(np.abs(soles - floor_m))), len(soles))
+    lowest = np.where(stands, height, np.inf).min(axis=1)[stands.any(axis=1)]
+    if not len(lowest):
+        return Floor(float(np.percentile(height.min(axis=1), LOWEST_PERCENT)), float("nan"), 0)
+    near = lowest[np.abs(lowest - np.median(lowest)) <= NEAR_M]
+    floor_m = float(np.median(near))
+    return Floor(floor_m, float(np.median(np.abs(near - floor_m))), len(near))
 
 
 def image_speed(time: Array, rays: Array, depth: Array) -> Array:

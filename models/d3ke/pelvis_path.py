@@ -22,7 +22,7 @@ REPROJECTION_STEPS = 6  # of Gauss-Newton with new weights: changes below 0.1 mm
 ACROSS_SD_M = 0.004  # error of a frame's translation across the view, from frame to frame
 DEPTH_SD = 0.02  # the same along the view, as a part of the depth
 ACCELERATION_M2_S3 = 1.0  # spectral density of the pelvis' acceleration: 3 m/s2 up to 5 Hz
-SLIP_M2_S = 0.0008  # variance of a standing foot's slip for each second: 2 cm in half a second
+SLIP_M2_S = 0.0004  # variance of a standing foot's slip for each second: 2 cm in a second
 SMOOTHING_STEPS = 4  # of the smoother with new weights for frames that stand out
 
 

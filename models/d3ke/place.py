@@ -195,15 +195,12 @@ def _weights(track: PersonTrack) -> Array:
 def _path_and_floor(
     time: Array, measured: Array, soles: Array, rays: Array, up: Array
 ) -> tuple[Array, Floor]:
-    """The pelvis' path (T, 3) in the camera and the floor, each helping to find the other.
+    """The pelvis' path (T, 3) in the camera, and the floor under it.
 
     soles: (T, 4, 3) relative to the pelvis. rays: (T, 4, 2) where their landmarks are seen.
     """
-    path = smoothed_path(time, measured)
-    speed = image_speed(time, rays, path[:, 2])
-    for _ in range(2):
-        height = (soles + path[:, None]) @ up
-        floor = find_floor(time, speed, height)
-        stands = standing(time, speed, height, floor.height_m).astype(np.float64)
-        path = smoothed_path(time, measured, Slips(soles, stands[1:] * stands[:-1]))
-    return path, find_floor(time, speed, (soles + path[:, None]) @ up)
+    speed = image_speed(time, rays, smoothed_path(time, measured)[:, 2])
+    stands = standing(time, speed)
+    still = stands.astype(np.float64)
+    path = smoothed_path(time, measured, Slips(soles, still[1:] * still[:-1]))
+    return path, find_floor(stands, (soles + path[:, None]) @ up)
