@@ -7,6 +7,7 @@ from itertools import islice
 from pathlib import Path
 
 import av
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -76,18 +77,19 @@ def pickled() -> bytes:
     return pickle.dumps({"state_dict": [1.0]})
 
 
-def clip(path: Path, frames: Iterable[Image], rate: int = 30) -> None:
-    """A video of these pictures, (H, W, 3) RGB."""
+def clip(path: Path, frames: Iterable[Image], size: tuple[int, int] = (320, 240)) -> None:
+    """A video of these pictures, (H, W, 3) RGB; of none, a file with only a header.
+
+    size: (width, height) px, of the pictures too.
+    """
     with av.open(str(path), "w") as file:
-        stream = None
+        stream = file.add_stream("libx264", 30, {"preset": "ultrafast"})
+        stream.width, stream.height = size
+        stream.pix_fmt = "yuv420p"
+        file.start_encoding()
         for image in frames:
-            if stream is None:
-                stream = file.add_stream("libx264", rate, {"preset": "ultrafast"})
-                stream.height, stream.width = image.shape[:2]
-                stream.pix_fmt = "yuv420p"
             file.mux(stream.encode(av.VideoFrame.from_ndarray(image, format="rgb24")))
-        if stream is not None:
-            file.mux(stream.encode())
+        file.mux(stream.encode())
 
 
 def walk(count: int = 30) -> list[Image]:
@@ -100,3 +102,9 @@ def walk(count: int = 30) -> list[Image]:
 def grey(width: int = 320, height: int = 240) -> Image:
     """A picture of nobody."""
     return np.full((height, width, 3), 127, np.uint8)
+
+
+def shrunk(image: Image, width: int, height: int) -> Image:
+    """The picture in another size."""
+    small = cv2.resize(image, (width, height), interpolation=cv2.INTER_AREA)
+    return small.astype(np.uint8)

@@ -3,8 +3,7 @@
 import json
 import subprocess
 import sys
-from collections.abc import Callable, Mapping
-from pathlib import Path
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 
@@ -38,15 +37,15 @@ class Result(NamedTuple):
 Command = Callable[..., Result]
 
 
-def run_process(
-    *arguments: object, folder: Path | None = None, environment: Mapping[str, str] | None = None
-) -> Result:
-    """Run the command as a shell would, in a process of its own."""
-    program = "import sys; from d3ke_cli.app import main; sys.exit(main())"
+PROGRAM = "import sys; from d3ke_cli.app import main; sys.exit(main())"
+LIMITED = "import resource; resource.setrlimit(resource.RLIMIT_FSIZE, ({0}, {0})); "
+
+
+def run_process(*arguments: object, most_bytes: int | None = None) -> Result:
+    """Run the command in a process of its own. most_bytes: no file may grow longer."""
+    program = PROGRAM if most_bytes is None else LIMITED.format(most_bytes) + PROGRAM
     done = subprocess.run(
-        [sys.executable, "-c", program, *map(str, arguments)],
-        cwd=folder,
-        env=environment,
+        [sys.executable, "-B", "-c", program, *map(str, arguments)],
         capture_output=True,
         text=True,
         check=False,

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from d3ke.errors import D3keError
+from d3ke.errors import D3keError, OptionError
 from d3ke.vision.calibration import read_calibration
 from d3ke.vision.video import Video
 
@@ -59,10 +59,10 @@ class Camera:
     def from_fov(cls, size: tuple[int, int], degrees: float, source: str = "") -> "Camera":
         """A camera from the field of view over the longer side of its picture, deg.
 
-        Raises D3keError outside 10 to 150 deg.
+        Raises OptionError outside 10 to 150 deg.
         """
         if not LEAST_FOV_DEG <= degrees <= GREATEST_FOV_DEG:
-            raise D3keError(
+            raise OptionError(
                 f"field of view: {degrees:g} deg is not within {LEAST_FOV_DEG:g} to "
                 f"{GREATEST_FOV_DEG:g}. Give that of the picture's longer side."
             )
