@@ -61,9 +61,14 @@ class Segment(NamedTuple):
 
 def main() -> None:
     """Write both files."""
-    figures = tomllib.loads(FIGURES.read_text(encoding="utf-8"))
+    figures = read_figures()
     MODEL.write_text(model_text(figures), encoding="utf-8", newline="\n")
     MARKERS.write_text(marker_table(figures), encoding="utf-8", newline="\n")
+
+
+def read_figures() -> dict[str, Any]:
+    """What fullbody.toml says."""
+    return tomllib.loads(FIGURES.read_text(encoding="utf-8"))
 
 
 def model_text(figures: dict[str, Any]) -> str:

@@ -146,6 +146,7 @@ def _read_model(root: Element, text: str) -> OsimModel:
     )
     _check_names(osim)
     _check_tree(osim)
+    _check_couplers(osim.couplers)
     return osim
 
 
@@ -214,8 +215,24 @@ def _check_names(osim: OsimModel) -> None:
         raise D3keError(f"there is no coordinate {unknown[0]}. Repair the model in OpenSim.")
 
 
+def _check_couplers(couplers: Sequence[Coupler]) -> None:
+    """Every dependent coordinate follows, in the end, one that is free."""
+    follows = {coupler.dependent: coupler.independent for coupler in couplers}
+    for coupler in couplers:
+        at, steps = coupler.dependent, 0
+        while at in follows and steps <= len(couplers):
+            at, steps = follows[at], steps + 1
+        if at in follows or len(follows) < len(couplers):
+            raise D3keError(
+                f"coupler {coupler.name}: its coordinates depend on each other, or one of them "
+                "on two couplers. Repair it in OpenSim."
+            )
+
+
 def _check_tree(osim: OsimModel) -> None:
     """Every body hangs on ground by exactly one chain of joints."""
+    if not osim.bodies:
+        raise D3keError("the model has no bodies. Give a model with some.")
     joint_of = {joint.child.body: joint for joint in osim.joints}
     for joint in osim.joints:
         if joint_of[joint.child.body] is not joint:
