@@ -4,6 +4,7 @@ import errno
 import os
 import platform
 import sys
+from itertools import takewhile
 from typing import Annotated
 
 import typer
@@ -60,7 +61,7 @@ def main(arguments: list[str] | None = None) -> int:
         status = app(arguments, prog_name="d3ke", standalone_mode=False)
         sys.stdout.flush()
     except (typer.TyperException, typer.Abort, D3keError, OSError, KeyboardInterrupt) as error:
-        if "--traceback" in arguments:
+        if "--traceback" in takewhile(lambda word: word.startswith("-"), arguments):
             raise
         status = _told(error)
     if status == ExitStatus.INTERRUPTED:

@@ -97,11 +97,17 @@ def show_json(record: dict[str, Any]) -> None:
     print(json.dumps(_plain(record), ensure_ascii=False, allow_nan=False))
 
 
-def show_failure(clip: object, error: D3keError, as_json: bool) -> None:
-    """A failure: one line on stderr, and {clip, error} on stdout where JSON was asked for."""
+def failed(clip: object, error: D3keError, as_json: bool) -> ExitStatus:
+    """Tell a failure: one line on stderr, and {clip, error} on stdout where JSON was asked for.
+
+    Raises what is wrong use: it would fail for every clip.
+    """
+    if isinstance(error, OptionError):
+        raise error
     show_line(f"error: {error}")
     if as_json:
         show_json({"clip": str(clip), "error": " ".join(str(error).split())})
+    return ExitStatus.FAILED
 
 
 def for_each(items: Iterable[Item], work: Callable[[Item], None], as_json: bool) -> ExitStatus:
@@ -110,11 +116,8 @@ def for_each(items: Iterable[Item], work: Callable[[Item], None], as_json: bool)
     for item in items:
         try:
             work(item)
-        except OptionError:
-            raise
         except D3keError as error:
-            show_failure(item, error, as_json)
-            status = ExitStatus.FAILED
+            status = failed(item, error, as_json)
     return status
 
 

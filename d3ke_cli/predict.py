@@ -10,8 +10,8 @@ from d3ke_cli import options as cli
 from d3ke_cli.console import (
     ExitStatus,
     RichProgress,
+    failed,
     for_each,
-    show_failure,
     show_json,
     show_result,
 )
@@ -108,8 +108,7 @@ def _to_files(
     status = ExitStatus.DONE
     for outcome in predict_clips(clips, output, wanted, progress):
         if isinstance(outcome, tuple):
-            show_failure(*outcome, as_json)
-            status = ExitStatus.FAILED
+            status = failed(*outcome, as_json)
         else:
             _show(outcome, progress, as_json)
     return status

@@ -195,7 +195,7 @@ CLIPS = [
     Row("not a video", "predict bad.mp4 -o out", b"hello world" * 99, ("bad.mp4", "not a video")),
     Row("binary clip", "predict bad.mp4 -o out", JUNK, ("bad.mp4", "not a video")),
     Row("clip cut short", "predict bad.mp4 -o out", header_only, ("bad.mp4", "cut off")),
-    Row("no frames", "predict bad.mp4 -o out", video(), ("bad.mp4", "no frame")),
+    Row("no frames", "predict bad.mp4 -o out", video(), ("bad.mp4", "no video stream")),
     Row("one frame", "predict bad.mp4 -o out", video(make.grey()), ("bad.mp4", "single picture")),
     Row("nobody", "predict bad.mp4 -o out", video(*[make.grey()] * 9), ("bad.mp4", "no person")),
     Row("64 x 48 pixels", "predict bad.mp4 -o out", tiny, ("bad.mp4", "person")),
