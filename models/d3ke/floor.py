@@ -28,7 +28,7 @@ class Floor(NamedTuple):
     """
 
     height_m: float
-    spread_m: float
+    spread_m: float | None
     frames: int
 
 
@@ -52,7 +52,7 @@ def find_floor(stands: NDArray[np.bool_], height: Array) -> Floor:
     """
     lowest = np.where(stands, height, np.inf).min(axis=1)[stands.any(axis=1)]
     if not len(lowest):
-        return Floor(float(np.percentile(height.min(axis=1), LOWEST_PERCENT)), float("nan"), 0)
+        return Floor(float(np.percentile(height.min(axis=1), LOWEST_PERCENT)), None, 0)
     near = lowest[np.abs(lowest - np.median(lowest)) <= NEAR_M]
     floor_m = float(np.median(near))
     return Floor(floor_m, float(np.median(np.abs(near - floor_m))), len(near))

@@ -1,0 +1,88 @@
+"""Outputs: what the files of one result are called, and writing them all or none."""
+
+import os
+import shutil
+import tempfile
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+
+from d3ke.errors import D3keError, OptionError
+
+SUFFIXES = ("mot", "trc", "osim", "c3d", "csv", "npz")
+
+
+def is_file_name(output: Path) -> bool:
+    """Whether an output names a file (`out.mot`) rather than a folder."""
+    return output.suffix.removeprefix(".").lower() in SUFFIXES and not output.is_dir()
+
+
+def stem_of(output: Path, name: str) -> Path:
+    """What the files of a result share but for the suffix: beside `out.mot`, or in a folder."""
+    return output.with_suffix("") if is_file_name(output) else output / name
+
+
+def names_of(clips: Iterable[Path]) -> list[str]:
+    """A name for each clip's results: its own, with its folder's where two have the same.
+
+    Raises OptionError where that does not tell them apart either.
+    """
+    clips = [clip.absolute() for clip in clips]
+    stems = [clip.stem for clip in clips]
+    names = [
+        f"{clip.parent.name}_{stem}" if stems.count(stem) > 1 else stem
+        for clip, stem in zip(clips, stems, strict=True)
+    ]
+    twice = sorted({name for name in names if names.count(name) > 1})
+    if twice:
+        raise OptionError(
+            f"several clips would write {twice[0]}.mot. Predict them into different folders."
+        )
+    return names
+
+
+def with_suffixes(stem: Path, suffixes: Iterable[str]) -> dict[str, Path]:
+    """The path of each format."""
+    # not Path.with_suffix: a stem may hold dots
+    return {suffix: stem.with_name(f"{stem.name}.{suffix}") for suffix in suffixes}
+
+
+def make_folder(target: Path) -> None:
+    """Make the folder that a target lies in, and see that it can be written to.
+
+    Raises D3keError where it cannot, before any work has been done in vain.
+    """
+    folder = target.parent
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise D3keError(
+            f"{folder}: cannot be made ({error.strerror}). Choose another place."
+        ) from error
+    if not os.access(folder, os.W_OK):
+        raise D3keError(f"{folder}: no permission to write here. Choose another folder.")
+
+
+@contextmanager
+def replacing_all(targets: Mapping[str, Path]) -> Iterator[dict[str, Path]]:
+    """Paths to write to, which take the places of the targets together when the block ends well.
+
+    They bear the targets' own names, for files that hold their name, in a hidden folder beside
+    them. All targets lie in one folder. If anything fails nothing has changed.
+    Raises D3keError for a target that is a folder, and what writing raises.
+    """
+    first = next(iter(targets.values()))
+    make_folder(first)
+    for target in targets.values():
+        if target.is_dir():
+            raise D3keError(f"{target}: a folder is in the way. Remove it or choose another name.")
+    hidden = Path(tempfile.mkdtemp(prefix=".d3ke-", dir=first.parent))
+    try:
+        yield {key: hidden / target.name for key, target in targets.items()}
+        for target in targets.values():
+            written = hidden / target.name
+            written.replace(os.path.realpath(target))
+    except D3keError as error:
+        raise D3keError(str(error).replace(str(hidden), str(first.parent))) from error
+    finally:
+        shutil.rmtree(hidden, ignore_errors=True)

@@ -1,0 +1,359 @@
+"""Predict: clips in, motions in OpenSim's ground out, with the files that hold them."""
+
+import hashlib
+import json
+import os
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from d3ke import __version__
+from d3ke.errors import D3keError, OptionError
+from d3ke.export import FILTER_HZ, LONGEST_GAP_S, Sampling, gap_warnings, sampled, write_files
+from d3ke.files import content_hash
+from d3ke.network.checkpoint import DEFAULT, load_weights
+from d3ke.network.d3ke import D3KE
+from d3ke.network.device import choose_device
+from d3ke.network.inference import Regression, regress
+from d3ke.outputs import make_folder, names_of, replacing_all, stem_of, with_suffixes
+from d3ke.place import Placement, place, up_in_camera
+from d3ke.posing import posed
+from d3ke.prediction import Prediction, read_meta
+from d3ke.progress import Progress, Silent
+from d3ke.report.overlay import write_overlay
+from d3ke.skeleton.kinematics import SkeletalModel
+from d3ke.skeleton.osim import OsimModel
+from d3ke.vision.camera import Camera, camera_of
+from d3ke.vision.person import PersonTrack, track_person
+from d3ke.vision.rules import Rule
+from d3ke.vision.video import Video
+
+HEIGHTS_M = (0.4, 2.6)  # of people who stand: a small toddler, and the tallest ever measured
+MOST_PITCH_DEG = 80.0  # beyond, nobody's feet are seen and heading has no meaning
+
+
+@dataclass(frozen=True)
+class PredictOptions:
+    """How to predict.
+
+    weights: a name, a file or a run's folder. height_m: standing height, which sets the scale.
+    fov_deg: the camera's field of view over the longer side. calibration: a file with the
+    camera's figures. pitch_deg: how far the camera looks down. person: whom to follow.
+    landmark_model: another BlazePose network. filter_hz: low-pass of .mot and .trc, 0 = off.
+    rate_hz: theirs, by default the clip's. device: auto, cpu or cuda. overlay: write the video
+    with the skeleton, too. resume: leave alone what is done already.
+    Raises OptionError for what no camera or person could be.
+    """
+
+    weights: str = DEFAULT
+    height_m: float | None = None
+    fov_deg: float | None = None
+    calibration: Path | None = None
+    pitch_deg: float | None = None
+    person: Rule = "largest"
+    landmark_model: Path | None = None
+    filter_hz: float = FILTER_HZ
+    rate_hz: float | None = None
+    device: str = "auto"
+    overlay: bool = False
+    resume: bool = False
+
+    def __post_init__(self) -> None:
+        if self.height_m is not None and not HEIGHTS_M[0] <= self.height_m <= HEIGHTS_M[1]:
+            raise OptionError(_unlikely_height(self.height_m))
+        if self.pitch_deg is not None and not abs(self.pitch_deg) <= MOST_PITCH_DEG:
+            raise OptionError(
+                f"a pitch of {self.pitch_deg:g} deg: give one from -{MOST_PITCH_DEG:g} (the camera "
+                f"looks up) to {MOST_PITCH_DEG:g} (it looks down)."
+            )
+        Sampling(self.rate_hz, self.filter_hz)
+
+    def told(self) -> dict[str, Any]:
+        """As the result tells it: files by what they hold, not by where they are."""
+        told = {
+            name: value for name, value in asdict(self).items() if name not in {"resume", "weights"}
+        }
+        for name in ("calibration", "landmark_model"):
+            told[name] = content_hash(told[name]) if told[name] is not None else None
+        return told
+
+
+class Seen(NamedTuple):
+    """What a clip shows. rate_hz: the clip's own, which the frames looked at may be less than."""
+
+    track: PersonTrack
+    camera: Camera
+    regression: Regression
+    rate_hz: float
+
+
+@dataclass(frozen=True)
+class PredictResult:
+    """What became of one clip.
+
+    outputs: paths by format. frames: how many were looked at. seconds: from the first to the last.
+    assumed: what was taken for granted, by topic. observed: coordinates that were measured rather
+    than taken from a prior. skipped: it was done already.
+    """
+
+    clip: Path
+    outputs: dict[str, Path]
+    frames: int
+    seconds: float
+    assumed: dict[str, str]
+    observed: tuple[str, ...]
+    warnings: tuple[str, ...]
+    skipped: bool = False
+
+
+def predict_clip(
+    clip: str | os.PathLike[str],
+    output: str | os.PathLike[str],
+    options: PredictOptions | None = None,
+    model: D3KE | None = None,
+    progress: Progress | None = None,
+) -> PredictResult:
+    """Predict a clip and write .npz, .mot, .osim and .trc: all or none of them.
+
+    output: a .mot, beside which the others are put, or a folder. model: the network, where many
+    clips are predicted; by default it is loaded. With options.overlay, NAME_overlay.mp4 too.
+    Raises D3keError for what cannot be read, seen or written.
+    """
+    clip, options, progress = Path(clip), options or PredictOptions(), progress or Silent()
+    targets = _targets(clip, Path(output), options)
+    make_folder(targets["npz"])
+    model = model or load_weights(options.weights)
+    if options.resume and _is_done(targets, _key(clip, options, model)):
+        return _result(clip, targets, Prediction.load(targets["npz"]), skipped=True)
+    prediction = predict(clip, options, model, progress)
+    result = sampled(prediction, Sampling(options.rate_hz, options.filter_hz))
+    with replacing_all(targets) as paths:
+        prediction.save(paths["npz"])
+        write_files({suffix: paths[suffix] for suffix in ("mot", "osim", "trc")}, result)
+        if options.overlay:
+            write_overlay(clip, prediction, paths["overlay"], progress)
+    return _result(clip, targets, prediction, skipped=False)
+
+
+def predict_clips(
+    clips: Sequence[str | os.PathLike[str]],
+    output: str | os.PathLike[str],
+    options: PredictOptions | None = None,
+    progress: Progress | None = None,
+) -> Iterator[PredictResult | tuple[Path, D3keError]]:
+    """Predict clips into a folder, one after the other; the network is loaded once.
+
+    Yields a result, or the clip and its error, for each: one bad clip does not stop the others.
+    Raises D3keError for options and weights that none of them could be predicted with.
+    """
+    options = options or PredictOptions()
+    paths = [Path(clip) for clip in clips]
+    names = names_of(paths)
+    model = load_weights(options.weights)
+    for clip, name in zip(paths, names, strict=True):
+        try:
+            yield predict_clip(clip, Path(output) / f"{name}.mot", options, model, progress)
+        except D3keError as error:
+            yield clip, error
+
+
+def predict(
+    clip: str | os.PathLike[str],
+    options: PredictOptions | None = None,
+    model: D3KE | None = None,
+    progress: Progress | None = None,
+) -> Prediction:
+    """Predict a clip and write nothing.
+
+    Raises D3keError for what cannot be read or seen.
+    """
+    clip, options = Path(clip), options or PredictOptions()
+    device = choose_device(options.device)
+    model = model or load_weights(options.weights)
+    heard = _Heard(clip, progress or Silent())
+    video = Video(clip)
+    camera = camera_of(video, options.fov_deg, options.calibration)
+    track = track_person(
+        video, options.person, landmark_model=options.landmark_model, progress=heard
+    )
+    for warning in video.warnings:
+        heard.warn(warning)
+    down = -up_in_camera(options.pitch_deg or 0.0)
+    seen = Seen(track, camera, regress(model, track, camera, down, device), video.rate_hz)
+    try:
+        prediction = in_ground(seen, model.osim, options)
+    except D3keError as error:
+        raise D3keError(f"{clip}: {error}") from error
+    for warning in gap_warnings(prediction):
+        heard.warn(warning)
+    for topic, what in prediction.meta["assumed"].items():
+        heard.note(f"assumed {topic.replace('_', ' ')}: {what}")
+    prediction.meta.update(
+        clip=clip.name,
+        key=_key(clip, options, model),
+        weights=_weights_hash(model),
+        options=options.told(),
+        warnings=heard.warnings,
+    )
+    return prediction
+
+
+def in_ground(seen: Seen, osim: OsimModel, options: PredictOptions) -> Prediction:
+    """What was seen, placed in ground, with what had to be assumed.
+
+    Raises D3keError where too little of the person is seen.
+    """
+    track, camera, skeleton = seen.track, seen.camera, SkeletalModel(osim)
+    placement = place(
+        seen.regression, track, camera, skeleton, options.height_m, options.pitch_deg or 0.0
+    )
+    pose = posed(skeleton, placement.q, placement.scales)
+    unknown = _out_of_sight(track)
+    for values in (placement.q, pose.markers, pose.joints):
+        values[unknown] = np.nan
+    return Prediction(
+        time=track.time,
+        q=placement.q,
+        q_std=None,
+        observed=seen.regression.observed,
+        scales=placement.scales,
+        markers=pose.markers,
+        joints=pose.joints,
+        coordinate_names=osim.coordinate_names,
+        body_names=osim.body_names,
+        joint_names=osim.joint_names,
+        marker_names=osim.marker_names,
+        ground_from_camera=placement.ground_from_camera,
+        camera_matrix=camera.K,
+        camera_distortion=camera.distortion,
+        image_size=np.array(camera.size, np.int64),
+        landmarks=track.landmarks,
+        boxes=track.boxes,
+        osim=osim.scaled(placement.scales).xml,
+        meta={
+            "d3ke": __version__,
+            "rate_hz": seen.rate_hz,
+            "camera": camera.source,
+            "skeleton": osim.sha256,
+            "height_m": placement.height_m,
+            "floor": placement.floor._asdict(),
+            "assumed": _assumed(options, camera, placement, len(track.time)),
+        },
+    )
+
+
+def _out_of_sight(track: PersonTrack) -> NDArray[np.bool_]:
+    """Frames too far in time from those with the person to know the motion, (T,)."""
+    seen = np.flatnonzero(track.seen)
+    after = np.searchsorted(seen, np.arange(len(track.time)))
+    before = np.clip(np.searchsorted(seen, np.arange(len(track.time)), "right") - 1, 0, None)
+    outside = (after == len(seen)) | (np.arange(len(track.time)) < seen[0])
+    span = track.time[seen[np.minimum(after, len(seen) - 1)]] - track.time[seen[before]]
+    unknown: NDArray[np.bool_] = outside | (span > LONGEST_GAP_S)
+    return unknown
+
+
+def _assumed(
+    options: PredictOptions, camera: Camera, placement: Placement, frames: int
+) -> dict[str, str]:
+    """What was taken for granted, by topic: what a person could have said but did not."""
+    floor = placement.floor
+    assumed = {}
+    if camera.source.endswith("assumed"):
+        assumed["focal_length"] = f"{camera.K[0, 0]:.0f} px: {camera.source} (--fov, --calibration)"
+    if options.pitch_deg is None:
+        assumed["gravity"] = "the camera is level (--pitch)"
+    if options.height_m is None:
+        assumed["height"] = f"{placement.height_m:.2f} m, as predicted (--height)"
+    stands = f"where feet stand in {floor.frames} of {frames} frames"
+    lowest = "at the lowest points of the feet, which never stand still"
+    assumed["floor"] = f"flat, {stands if floor.frames else lowest}"
+    return assumed
+
+
+def _unlikely_height(height_m: float) -> str:
+    guess = next((h for h in (height_m / 100, height_m * 0.3048) if 1.0 <= h <= 2.3), None)
+    meant = f" Did you mean {guess:.2f}?" if guess else ""
+    low, high = HEIGHTS_M
+    return f"a height of {height_m:g}: it is given in metres, from {low} to {high}.{meant}"
+
+
+def _targets(clip: Path, output: Path, options: PredictOptions) -> dict[str, Path]:
+    stem = stem_of(output, clip.absolute().stem)
+    # the .npz last: where it lies with the right key, all the others do
+    targets = with_suffixes(stem, ("mot", "osim", "trc"))
+    if options.overlay:
+        targets["overlay"] = stem.with_name(f"{stem.name}_overlay.mp4")
+    return targets | with_suffixes(stem, ("npz",))
+
+
+def _key(clip: Path, options: PredictOptions, model: D3KE) -> str:
+    """What a result depends on, as one hash: clip, options, weights, skeleton and version."""
+    parts = {
+        "clip": content_hash(clip),
+        "options": options.told(),
+        "weights": _weights_hash(model),
+        "skeleton": model.osim.sha256,
+        "d3ke": __version__,
+    }
+    return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
+
+
+def _weights_hash(model: D3KE) -> str:
+    digest = hashlib.sha256()
+    for name, value in sorted(model.state_dict().items()):
+        digest.update(name.encode())
+        digest.update(value.detach().cpu().numpy().tobytes())
+    return digest.hexdigest()
+
+
+def _is_done(targets: dict[str, Path], key: str) -> bool:
+    if not all(path.is_file() for path in targets.values()):
+        return False
+    try:
+        return bool(read_meta(targets["npz"]).get("key") == key)
+    except D3keError:
+        return False  # what cannot be read is done again
+
+
+def _result(
+    clip: Path, targets: dict[str, Path], prediction: Prediction, skipped: bool
+) -> PredictResult:
+    names, observed = prediction.coordinate_names, prediction.observed
+    return PredictResult(
+        clip=clip,
+        outputs={
+            name: targets[name]
+            for name in ("mot", "osim", "trc", "npz", "overlay")
+            if name in targets
+        },
+        frames=len(prediction.time),
+        seconds=float(np.ptp(prediction.time)),
+        assumed=dict(prediction.meta["assumed"]),
+        observed=tuple(name for name, seen in zip(names, observed, strict=True) if seen),
+        warnings=tuple(prediction.meta["warnings"]),
+        skipped=skipped,
+    )
+
+
+class _Heard:
+    """A Progress that passes everything on, under the clip's name, and keeps the warnings."""
+
+    def __init__(self, clip: Path, progress: Progress) -> None:
+        self.clip, self.progress = clip, progress
+        self.warnings: list[str] = []
+        self.start, self.advance, self.finish = progress.start, progress.advance, progress.finish
+
+    def note(self, message: str) -> None:
+        self.progress.note(f"{self.clip}: {self._bare(message)}")
+
+    def warn(self, message: str) -> None:
+        self.warnings.append(self._bare(message))
+        self.progress.warn(f"{self.clip}: {self._bare(message)}")
+
+    def _bare(self, message: str) -> str:
+        return message.removeprefix(f"{self.clip}: ")

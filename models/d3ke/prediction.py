@@ -1,0 +1,137 @@
+"""Prediction: what was found in one clip, and its .npz."""
+
+import json
+import os
+import zipfile
+import zlib
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from d3ke.errors import D3keError
+from d3ke.files import replacing
+from d3ke.motion.markers import MarkerData
+from d3ke.motion.motion import Motion
+from d3ke.skeleton.osim import OsimModel
+
+SCHEMA_VERSION = 1
+TEXTS = {"coordinate_names", "body_names", "joint_names", "marker_names"}
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """One clip's motion in ground, at the times of the frames that were looked at.
+
+    time: (T,) s. q: (T, K) rad or m, NaN where the person was out of sight for long. q_std: the
+    same shape, or None where the weights tell no uncertainty. observed: (K,) False where a
+    coordinate is the prior's and was not measured. scales: (N, 3). markers, joints: (T, M, 3),
+    (T, J, 3) m. ground_from_camera: (4, 4). camera_matrix: (3, 3), camera_distortion: (5,),
+    image_size: (2,) px. landmarks: (T, 33, 7) and boxes: (T, 4), see PersonTrack. osim: the scaled
+    model's XML. meta: versions, options, what was assumed, warnings.
+    """
+
+    time: NDArray[np.float64]
+    q: NDArray[np.float64]
+    q_std: NDArray[np.float64] | None
+    observed: NDArray[np.bool_]
+    scales: NDArray[np.float64]
+    markers: NDArray[np.float32]
+    joints: NDArray[np.float32]
+    coordinate_names: tuple[str, ...]
+    body_names: tuple[str, ...]
+    joint_names: tuple[str, ...]
+    marker_names: tuple[str, ...]
+    ground_from_camera: NDArray[np.float64]
+    camera_matrix: NDArray[np.float64]
+    camera_distortion: NDArray[np.float64]
+    image_size: NDArray[np.int64]
+    landmarks: NDArray[np.float32]
+    boxes: NDArray[np.float32]
+    osim: str
+    meta: dict[str, Any]
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write the .npz: the same bytes for the same content.
+
+        Raises D3keError where the file cannot be written.
+        """
+        arrays: dict[str, Any] = {"schema_version": np.int64(SCHEMA_VERSION)}
+        for field in fields(self):
+            value = getattr(self, field.name)
+            if field.name == "meta":
+                value = json.dumps(value, sort_keys=True)
+            if value is not None:
+                arrays[field.name] = np.asarray(value)
+        with replacing(path) as temporary, temporary.open("wb") as file:
+            np.savez_compressed(file, **arrays)
+
+    @classmethod
+    def load(cls, path: str | os.PathLike[str]) -> "Prediction":
+        """Read a .npz of `save`.
+
+        Raises D3keError for any other file, and for one of a newer d3ke.
+        """
+        arrays = _arrays(Path(path))
+        version = int(arrays.pop("schema_version", np.int64(0)))
+        if version > SCHEMA_VERSION:
+            raise D3keError(
+                f"{path}: written by a newer d3ke (schema {version}, this one reads up to "
+                f"{SCHEMA_VERSION}). Update d3ke."
+            )
+        missing = sorted({field.name for field in fields(cls)} - set(arrays) - {"q_std"})
+        if missing or version < 1:
+            raise D3keError(
+                f"{path}: not a prediction of d3ke (it lacks {', '.join(missing)}). "
+                "Pass the .npz that `d3ke predict` wrote."
+            )
+        values: dict[str, Any] = {field.name: arrays.get(field.name) for field in fields(cls)}
+        values |= {name: tuple(str(text) for text in arrays[name]) for name in TEXTS}
+        values |= {"osim": str(arrays["osim"]), "meta": json.loads(str(arrays["meta"]))}
+        return cls(**values)
+
+    def motion(self) -> Motion:
+        """The coordinates over time."""
+        rotational = {c.name: c.rotational for c in self.model().coordinates}
+        return Motion(
+            self.time,
+            self.q,
+            self.coordinate_names,
+            tuple(rotational[name] for name in self.coordinate_names),
+        )
+
+    def marker_data(self) -> MarkerData:
+        """The markers over time."""
+        return MarkerData(self.time, self.markers.astype(np.float64), self.marker_names)
+
+    def model(self) -> OsimModel:
+        """The scaled model."""
+        return OsimModel.from_xml(self.osim)
+
+
+def read_meta(path: str | os.PathLike[str]) -> dict[str, Any]:
+    """The meta of a prediction alone, without its arrays. Raises D3keError as `load` does."""
+    arrays = _arrays(Path(path), ("meta",))
+    return dict(json.loads(str(arrays["meta"]))) if "meta" in arrays else {}
+
+
+def _arrays(path: Path, only: tuple[str, ...] | None = None) -> dict[str, NDArray[Any]]:
+    try:
+        with np.load(path, allow_pickle=False) as file:
+            return {name: file[name] for name in file.files if only is None or name in only}
+    except FileNotFoundError as error:
+        raise D3keError(f"{path}: no such file. Check the name.") from error
+    except (
+        OSError,
+        ValueError,
+        EOFError,
+        AttributeError,
+        TypeError,
+        zipfile.BadZipFile,
+        zlib.error,
+    ) as error:
+        raise D3keError(
+            f"{path}: not a readable .npz ({error}). Pass the .npz that `d3ke predict` wrote."
+        ) from error
