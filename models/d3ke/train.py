@@ -43,7 +43,7 @@ class TrainConfig:
     """How a run is trained. The whole of it is saved with the weights."""
 
     seed: int = 0
-    steps: int = 12_000
+    steps: int = 7_500
     batch: int = 48  # windows
     learning_rate: float = 6e-4
     warmup: int = 300  # steps

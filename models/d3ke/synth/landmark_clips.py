@@ -59,6 +59,7 @@ class LandmarkClipsConfig:
     noise_spread: float = 0.3  # log standard deviation of how noisy a clip is
     bias_spread: float = 0.25  # how far the world bias of a clip strays from the fitted one
     focal_sd: float = 0.08  # of the assumed focal length, as a part
+    flat_feet: float = 0.7  # feet in the picture are seen up to this much flatter than they are
 
 
 ALWAYS_SURE = (*range(13), *HIPS)  # BlazePose hardly ever doubts head, shoulders and hips
@@ -98,6 +99,7 @@ class LandmarkClips(IterableDataset[LandmarkBatch]):
         ranges = torch.tensor([c.range for c in osim.coordinates], dtype=torch.float32)
         self.low, self.high = ranges.unbind(1)
         self.translations = [names.index(f"pelvis_t{axis}") for axis in "xyz"]
+        self.feet = [i for i, n in enumerate(names) if n.startswith(("ankle_", "mtp_"))]
         self.places = landmark_places()
         self.body_index = torch.tensor(self.places.body_index(osim.body_names))
         self.soles = [self.places.names.index(name) for name in SOLE_LANDMARKS]
@@ -121,7 +123,8 @@ class LandmarkClips(IterableDataset[LandmarkBatch]):
         root, bodies = self._root_path(q, airborne, scales)
         views = draw_views(config.batch, config.focal_sd, random)
         bodies = views.in_camera(bodies, root)  # (B, T, N, 4, 4)
-        window = self._observe(bodies, scales, views, random)
+        flat = views.in_camera(self._with_flat_feet(q, scales), root)
+        window = self._observe(bodies, flat, scales, views, random)
         pelvis = bodies[:, :, self.osim.body_names.index("pelvis"), :3, :3]
         return LandmarkBatch(window, q, pelvis, scales)
 
@@ -177,9 +180,17 @@ class LandmarkClips(IterableDataset[LandmarkBatch]):
         return path, bodies
 
     def _observe(
-        self, bodies: Tensor, scales: Tensor, views: CameraViews, random: torch.Generator
+        self,
+        bodies: Tensor,
+        flat: Tensor,
+        scales: Tensor,
+        views: CameraViews,
+        random: torch.Generator,
     ) -> LandmarkWindow:
-        """What BlazePose would say of bodies (B, T, N, 4, 4) in the camera."""
+        """What BlazePose would say of bodies (B, T, N, 4, 4) in the camera.
+
+        flat: the same bodies with level feet, which is what a network expects to see.
+        """
         count, frames = bodies.shape[:2]
         places = self.places
         noisy = spread(count, self.config.noise_spread, random)[:, None, None, None]
@@ -190,8 +201,11 @@ class LandmarkClips(IterableDataset[LandmarkBatch]):
         size = scales.unsqueeze(1).expand(-1, frames, -1, -1)
         offsets = offsets.expand(-1, frames, -1, -1)
         points = self.skeleton.stations(bodies, self.body_index, offsets, size)
+        level = self.skeleton.stations(flat, self.body_index, offsets, size)
+        share = self.config.flat_feet * torch.rand(count, 1, 1, 1, generator=random)
+        seen_points = points + share * (level - points)
         hidden = hidden_landmarks(points)  # (B, T, 33)
-        image = points[..., :2] / points[..., 2:].clamp(min=0.3)
+        image = seen_points[..., :2] / seen_points[..., 2:].clamp(min=0.3)
         box = (image.amax(dim=2) - image.amin(dim=2)).amax(dim=2).median(dim=1).values
         image = image + self._image_noise(hidden, random) * noisy * box[:, None, None, None]
         world = self._world(bodies, points, hidden, noisy, random)
@@ -199,6 +213,12 @@ class LandmarkClips(IterableDataset[LandmarkBatch]):
         landmarks = torch.cat([image * views.focal_error[:, None, None, None], seen, world], dim=3)
         valid = _some_short(count, frames, self.config.short_share, random)
         return LandmarkWindow(landmarks, views.assumed_down, valid)
+
+    def _with_flat_feet(self, q: Tensor, scales: Tensor) -> Tensor:
+        """Bodies (B, T, N, 4, 4) about the pelvis with the feet square to the shanks."""
+        square = q.clone()
+        square[..., self.feet] = 0
+        return self.skeleton.bodies(square, scales.unsqueeze(1).expand(-1, q.shape[1], -1, -1))
 
     def _image_noise(self, hidden: Tensor, random: torch.Generator) -> Tensor:
         """Image error as a part of the box, (B, T, 33, 2)."""
