@@ -95,7 +95,8 @@ class Finder:
         detections = [one for region in regions for one in self._detector(image, region)]
         found: list[Person] = []
         for detection in sorted(detections, key=lambda one: -one.score):
-            if any(distance(detection.roi, person.roi) < DISTINCT for person in found):
+            known = any(distance(detection.roi, person.roi) < DISTINCT for person in found)
+            if known or detection.roi.size < LEAST_ROI_PX:
                 continue
             landmarks = self.settle(image, detection.roi)
             if landmarks is not None and all(
