@@ -285,7 +285,7 @@ def test_z_up_is_usual_in_c3d(tmp_path: Path) -> None:
 def test_a_model_with_feet_and_local_files(tmp_path: Path) -> None:
     text = MODEL.read_text()
     text = text.replace("<length_units>meters", "<length_units>feet")
-    text = text.replace("<mesh_file>", "<mesh_file>/home/me/", 1)
+    text = text.replace("<mesh_file>", "<mesh_file>C:/Models/", 1)
     (tmp_path / "a.osim").write_text(text)
     result = check(tmp_path / "a.osim")
     assert any("length_units is feet" in problem for problem in result.problems)

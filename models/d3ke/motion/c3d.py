@@ -2,6 +2,8 @@
 
 import os
 import struct
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -16,6 +18,8 @@ from d3ke.motion.trc import METRES, size_remark
 KEY = 0x50  # second byte of every C3D file. Source: The C3D File Format User Guide, Motion Lab
 INTEL = 84  # processor type: little-endian words
 BLOCK_BYTES = 512
+TRIAL = "import sys, ezc3d; ezc3d.c3d(sys.argv[1])"
+TRIAL_S = 60.0  # a recording of an hour takes ten
 MAX_LABEL = 127  # characters; a label's length is one signed byte
 
 
@@ -28,8 +32,10 @@ def read_c3d(path: str | os.PathLike[str], warn: Callable[[str], None] | None = 
     """
     path = Path(path)
     _check_start(path)
+    ezc3d = _ezc3d()
+    _check_survives(path)
     try:
-        file = _ezc3d().c3d(str(path))
+        file = ezc3d.c3d(str(path))
         points, frames = file["parameters"]["POINT"], file["data"]["points"]
         missing = np.asarray(file["data"]["meta_points"]["residuals"])[0] < 0  # (M, T)
         first = int(file["header"]["points"]["first_frame"])
@@ -103,6 +109,17 @@ def _check_start(path: Path) -> None:
     frame_bytes = (4 * points + analog) * bytes_each
     if len(data) < (start - 1) * BLOCK_BYTES + (last - first + 1) * frame_bytes:
         raise D3keError(f"{path}: cut short. Export it again.")
+
+
+def _check_survives(path: Path) -> None:
+    """Let another process read it first: damaged parameters make ezc3d crash, not complain."""
+    command = [sys.executable, "-P", "-c", TRIAL, os.fspath(path)]
+    try:
+        done = subprocess.run(command, capture_output=True, timeout=TRIAL_S, check=False)
+    except subprocess.TimeoutExpired as error:
+        raise D3keError(f"{path}: damaged (no end to its parameters). Export it again.") from error
+    if done.returncode < 0 or done.returncode > 1:
+        raise D3keError(f"{path}: damaged (its parameters lead nowhere). Export it again.")
 
 
 def _oddities(markers: MarkerData, points: Any) -> Iterator[str]:
