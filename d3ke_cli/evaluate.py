@@ -39,9 +39,10 @@ def evaluate(
     ] = None,
     as_json: Json = False,
 ) -> ExitStatus:
-    """Compare a motion with a reference: angles by coordinate, or markers by name.
+    """Compare a motion with a reference.
 
-    Files of any program will do; names and signs of other model families are translated.
+    Angles are compared by coordinate, markers by name, at the lag that fits best. Files of any
+    program will do; names and signs of other model families are translated.
     """
     from d3ke.evaluate import evaluate as compare_angles
     from d3ke.evaluate_markers import evaluate_markers

@@ -12,7 +12,7 @@ from d3ke_cli.options import Filter, Json, Rate, checked_output
 
 def export(
     predictions: Annotated[
-        list[Path], typer.Argument(metavar="PREDICTION...", help="The .npz of d3ke predict.")
+        list[Path], typer.Argument(metavar="PREDICTION", help="The .npz of d3ke predict.")
     ],
     output: Annotated[
         Path,

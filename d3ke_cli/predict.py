@@ -26,7 +26,7 @@ RULES = ("largest", "centre", "moving")
 def predict(
     clips: Annotated[
         list[Path],
-        typer.Argument(metavar="CLIP...", help="Videos, or folders of pictures, of a person."),
+        typer.Argument(metavar="CLIP", help="Videos, or folders of pictures, of a person."),
     ],
     output: Annotated[
         Path,

@@ -59,7 +59,10 @@ def train(
     ] = Precision.BF16,
     as_json: Json = False,
 ) -> ExitStatus:
-    """Train a network. The run's folder holds its weights, its log and the state to resume from."""
+    """Train a network on synthetic people.
+
+    The run's folder holds its weights, its log and the state to resume from.
+    """
     from d3ke.network.device import choose_device
     from d3ke.skeleton import default_model
     from d3ke.train import TrainConfig, train_landmarks

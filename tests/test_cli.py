@@ -55,7 +55,6 @@ def test_no_command_shows_the_help_and_is_wrong_use(d3ke: Command) -> None:
         ["export", "a.npz"],
         ["evaluate", "a.mot"],
         ["export", "a.npz", "-o", "b", "--rate", "fast"],
-        ["export", "a.npz", "b.npz", "-o", "one.mot"],
         ["train", "data", "-o", "run"],
         ["--json", "check", "a.mot"],
     ],
