@@ -1,7 +1,6 @@
 """Names and signs between families of models, judged by where OpenSim puts the limbs."""
 
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
@@ -18,6 +17,7 @@ from d3ke.motion.names import (
 )
 from d3ke.motion.opensim_files import read_motion
 from d3ke.skeleton.osim import OsimModel
+from tests.opensim_oracle import opensim
 
 Array = NDArray[np.float64]
 
@@ -44,12 +44,6 @@ WHOLE_BODIES = ("torso", "toes_r", "toes_l")
 # toes; a wrong sign is off by 30 degrees or more.
 WITHIN_DEG = 9.0
 TOES_WITHIN_DEG = 11.0
-
-
-def opensim() -> Any:
-    module = pytest.importorskip("opensim", reason="OpenSim is the oracle here")
-    module.Logger.setLevelString("Off")
-    return module
 
 
 def posture(**angles: float) -> Motion:
