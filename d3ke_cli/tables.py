@@ -57,4 +57,4 @@ def _heading(unit: str, frames: int, lag_s: float) -> str:
 
 def _text(frame: "pd.DataFrame") -> str:
     frame = frame.rename_axis(None)
-    return frame.to_string(float_format="{:.1f}".format, na_rep="-")
+    return frame.to_string(float_format="{:z.1f}".format, na_rep="-")

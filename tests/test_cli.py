@@ -89,21 +89,6 @@ def test_every_option_has_a_sentence(name: str, parameter: typer.CallbackParam) 
     assert text.endswith("."), f"{name} {parameter.name}: end with a full stop"
 
 
-@pytest.mark.parametrize(("name", "parameter"), OPTIONS, ids=option_id)
-def test_readme_documents_every_option(name: str, parameter: typer.CallbackParam) -> None:
-    readme = (ROOT / "README.md").read_text(encoding="utf-8")
-    section = readme.partition(f"### d3ke {name}\n")[2].partition("\n### ")[0]
-    assert section, f"README has no section `### d3ke {name}`"
-    words = [word for word in getattr(parameter, "opts", []) if word.startswith("--")]
-    assert all(word in section for word in words), f"README does not name {words}"
-
-
-def test_readme_shows_the_help_as_it_is(d3ke: Command, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("COLUMNS", "80")
-    readme = (ROOT / "README.md").read_text(encoding="utf-8")
-    assert f"$ d3ke --help\n{d3ke('--help').out.rstrip()}\n" in readme
-
-
 def test_help_comes_at_once() -> None:
     script = Path(sys.executable).with_name("d3ke")
     command = [str(script)] if script.exists() else [sys.executable, "-m", "d3ke_cli"]
