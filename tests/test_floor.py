@@ -47,6 +47,11 @@ def test_one_who_never_stands_still_runs_on_the_lowest_points() -> None:
     assert floor.height_m == pytest.approx(-1.2, abs=0.03)
 
 
+def test_two_levels_do_not_leave_the_floor_between_them() -> None:
+    floor = find_floor(np.ones((2, 1), bool), np.array([[-1.2], [-0.8]]))
+    assert floor.height_m == -1.2
+
+
 def test_a_short_rest_is_no_stand() -> None:
     speed = np.full((150, 1), 2.0)
     speed[50:52] = 0  # 0.07 s: the turning point of a swing

@@ -53,7 +53,8 @@ def find_floor(stands: NDArray[np.bool_], height: Array) -> Floor:
     lowest = np.where(stands, height, np.inf).min(axis=1)[stands.any(axis=1)]
     if not len(lowest):
         return Floor(float(np.percentile(height.min(axis=1), LOWEST_PERCENT)), None, 0)
-    near = lowest[np.abs(lowest - np.median(lowest)) <= NEAR_M]
+    middle = np.percentile(lowest, 50, method="lower")  # one of them, so that some are near it
+    near = lowest[np.abs(lowest - middle) <= NEAR_M]
     floor_m = float(np.median(near))
     return Floor(floor_m, float(np.median(np.abs(near - floor_m))), len(near))
 

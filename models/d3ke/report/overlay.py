@@ -128,14 +128,14 @@ class Drawing:
 
     def draw(self, frame: Frame) -> None:
         """Draw into a frame's picture; nothing while the person is out of sight."""
-        points = self._at(frame.time)
+        points = self.at(frame.time)
         if points is None:
             return
         depth = (points @ self.camera.R.T + self.camera.t)[:, 2]
         draw_skeleton(frame.image, self.camera.project(points), depth, self.bones)
 
-    def _at(self, time: float) -> Array | None:
-        """The points at a time: between neighbouring frames on a straight line."""
+    def at(self, time: float) -> Array | None:
+        """Joints and markers (P, 3) at a time, on a line between frames; None in a long gap."""
         after = int(np.clip(np.searchsorted(self.time, time), 1, len(self.time) - 1))
         before = after - 1
         span = self.time[after] - self.time[before]
