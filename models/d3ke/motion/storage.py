@@ -68,7 +68,7 @@ def parse_storage(text: str, path: Path) -> Table:
     header, first = _read_header(lines, path)
     names, rows, numbers = _split(lines, first, path)
     _check_names(names, path)
-    values = _numbers(rows, numbers, len(names), path)
+    values = numbers_in(rows, numbers, path)
     time = rising_time(values[:, 0], numbers, path)
     in_degrees, remark = _unit(header, path)
     remarks = [remark] if remark else []
@@ -93,6 +93,23 @@ def rising_time(time: Array, numbers: Sequence[int], path: Path) -> Array:
             f"{after:g} s). Sort the rows and remove duplicates."
         )
     return time
+
+
+def numbers_in(rows: list[list[str]], numbers: Sequence[int], path: Path) -> Array:
+    """All cells as numbers, (T, columns), NaN for gaps. numbers: T line numbers.
+
+    Quickly first, which fails on empty cells and words. Raises D3keError for words.
+    """
+    try:
+        values = np.array(rows, dtype=np.float64)
+    except ValueError:
+        values = np.array(
+            [
+                [number(cell, f"{path}, line {n}") for cell in cells]
+                for n, cells in zip(numbers, rows, strict=True)
+            ]
+        )
+    return np.where(np.isfinite(values), values, np.nan)
 
 
 def number(cell: str, place: str) -> float:
@@ -187,20 +204,6 @@ def _check_names(names: tuple[str, ...], path: Path) -> None:
     twice = sorted({name for name in names if names.count(name) > 1})
     if twice:
         raise D3keError(f"{path}: more than one column {twice[0]!r}. Rename or remove one.")
-
-
-def _numbers(rows: list[list[str]], numbers: list[int], columns: int, path: Path) -> Array:
-    """All cells as numbers, (T, columns). Quickly first, which fails on empty cells and words."""
-    try:
-        values = np.array(rows, dtype=np.float64).reshape(-1, columns)
-    except ValueError:
-        values = np.array(
-            [
-                [number(cell, f"{path}, line {n}") for cell in cells]
-                for n, cells in zip(numbers, rows, strict=True)
-            ]
-        )
-    return np.where(np.isfinite(values), values, np.nan)
 
 
 def _unit(header: Header, path: Path) -> tuple[bool, Remark | None]:

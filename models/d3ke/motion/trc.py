@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from itertools import chain
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +9,7 @@ from numpy.typing import NDArray
 
 from d3ke.errors import D3keError
 from d3ke.motion.markers import MarkerData
-from d3ke.motion.storage import Remark, lines_named, number, rising_time
+from d3ke.motion.storage import Remark, lines_named, number, numbers_in, rising_time
 
 Array = NDArray[np.float64]
 
@@ -30,6 +29,7 @@ METRES = {
     **dict.fromkeys(("cm", "CM", "centimeters"), 0.01),
     **dict.fromkeys(("mm", "MM", "millimeters"), 0.001),
 }
+LOOKED_AT = 500  # frames, spread over the recording, to judge its size by
 DECIMALS = 8  # 10 nm, as many as OpenSim's own motion files have
 
 
@@ -60,7 +60,7 @@ def parse_trc(text: str, path: Path) -> MarkerTable:
         raise D3keError(f"{path}: unknown Units {header['Units']!r}. Convert to m or mm.")
     names = _read_names(lines, header["NumMarkers"], path)
     numbers, rows = _read_rows(lines, len(names), path)
-    values = np.array(rows)
+    values = numbers_in(rows, numbers, path)
     xyz = values[:, 1:].reshape(len(rows), len(names), 3) * factor
     xyz[np.isnan(xyz).any(axis=2)] = np.nan
     markers = MarkerData(rising_time(values[:, 0], numbers, path), xyz, names)
@@ -79,10 +79,10 @@ def trc_text(markers: MarkerData, name: str) -> Iterator[str]:
     yield "\t".join(map(str, values)) + "\n"
     yield "Frame#\tTime\t" + "\t\t\t".join(markers.names) + "\t\t\n"
     yield "\t\t" + "\t".join(_axes(len(markers.names))) + "\n\n"
-    form = f"%.{DECIMALS}f"
-    for frame, (time, row) in enumerate(zip(markers.time, markers.xyz, strict=True), start=1):
-        cells = (form % value for value in chain((time,), row.ravel()))
-        yield f"{frame}\t" + "\t".join(cells) + "\n"
+    form = "%d\t" + "\t".join([f"%.{DECIMALS}f"] * (1 + 3 * len(markers.names))) + "\n"
+    places = markers.xyz.reshape(frames, -1)
+    for frame, (time, row) in enumerate(zip(markers.time, places, strict=True), start=1):
+        yield form % (frame, time, *row.tolist())
 
 
 def size_remark(markers: MarkerData) -> Remark | None:
@@ -90,9 +90,10 @@ def size_remark(markers: MarkerData) -> Remark | None:
 
     A body spans 1 to 2.5 m; ten metres leave room for several people and force plates.
     """
+    step = -(-len(markers.time) // LOOKED_AT)
     spans = [
         np.linalg.norm(np.nanmax(frame, axis=0) - np.nanmin(frame, axis=0))
-        for frame in markers.xyz
+        for frame in markers.xyz[::step]
         if (~np.isnan(frame[:, 0])).sum() > 3
     ]
     if not spans:
@@ -149,10 +150,8 @@ def _read_names(lines: Sequence[str], claimed: str, path: Path) -> tuple[str, ..
     return names
 
 
-def _read_rows(
-    lines: Sequence[str], markers: int, path: Path
-) -> tuple[list[int], list[list[float]]]:
-    """Line numbers and, for each row, time and coordinates."""
+def _read_rows(lines: Sequence[str], markers: int, path: Path) -> tuple[list[int], list[list[str]]]:
+    """Line numbers and, for each row, the cells of time and coordinates."""
     expected = 2 + 3 * markers
     numbers, rows = [], []
     for index, line in enumerate(lines[5:], start=6):
@@ -161,14 +160,13 @@ def _read_rows(
         cells = [cell.strip() for cell in line.split("\t")]
         if line.endswith("\t"):
             cells.pop()  # as OpenSim counts: there is no cell behind the last tab
-        place = f"{path}, line {index}"
         if len(cells) != expected:
             raise D3keError(
-                f"{place}: {len(cells)} values where {markers} markers need {expected}. "
-                "Put tabs between them and nan where a marker is missing."
+                f"{path}, line {index}: {len(cells)} values where {markers} markers need "
+                f"{expected}. Put tabs between them and nan where a marker is missing."
             )
         numbers.append(index)
-        rows.append([number(cell, place) for cell in cells[1:]])
+        rows.append(cells[1:])
     if not rows:
         raise D3keError(f"{path}: names markers but has no rows. Write the file again.")
     return numbers, rows
