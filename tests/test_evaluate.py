@@ -187,7 +187,9 @@ def test_families_and_signs_are_mapped() -> None:
     bent.q[:, knees] = np.abs(bent.q[:, knees]) + 0.5
     negative.q[:, knees] = -bent.q[:, knees]
     assert evaluate(pose2sim, true).best.groups["trunk"] < 1e-9
-    assert evaluate(negative, bent).best.groups["lower_limb"] < 1e-9
+    turned = evaluate(negative, bent)
+    assert turned.best.groups["lower_limb"] < 1e-9
+    assert "the prediction's knees bend negatively" in turned.warnings[0]
 
 
 def test_constant_postures_are_the_baselines() -> None:

@@ -21,7 +21,7 @@ from d3ke.agreement import GROUPS, Comparison, Errors
 from d3ke.errors import D3keError
 from d3ke.evaluate_markers import MarkerEvaluation, evaluate_markers
 from d3ke.motion.motion import Motion
-from d3ke.motion.names import common
+from d3ke.motion.names import GAIT2392, common, family_of
 from d3ke.recordings import load_motion
 
 if TYPE_CHECKING:
@@ -139,7 +139,8 @@ def evaluate(prediction: Source, reference: Source, lag: float | str = "auto") -
     warnings: list[str] = []
     found, observed = load_motion(prediction, warnings.append)
     true, _ = load_motion(reference, warnings.append)
-    found, true = common(found), common(true)
+    found = _translated(found, "prediction", warnings)
+    true = _translated(true, "reference", warnings)
     names = _names_of_both(found, true)
     _check_times(found, true)
     true = true.resampled(true.rate_hz, agreement.MAX_GAP_S)
@@ -190,6 +191,14 @@ def over_clips(evaluations: Mapping[str, Evaluation]) -> "pd.DataFrame":
     frame = pd.DataFrame.from_dict(rows, orient="index", dtype=np.float64).rename_axis("clip")
     frame.loc["mean"] = frame.mean()
     return frame
+
+
+def _translated(motion: Motion, role: str, warnings: list[str]) -> Motion:
+    """The motion in the default skeleton's names and signs. A guess at signs is told."""
+    family = family_of(motion.names, motion)
+    if family is GAIT2392:
+        warnings.append(f"the {role}'s knees bend negatively: its signs are taken for gait2392's")
+    return common(motion, family)
 
 
 def _names_of_both(found: Motion, true: Motion) -> tuple[str, ...]:
