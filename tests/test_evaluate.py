@@ -14,8 +14,8 @@ from scipy.spatial.transform import Rotation
 
 from d3ke.agreement import GROUPS, best_lag, errors_between, wrapped
 from d3ke.errors import D3keError
-from d3ke.evaluate import MEAN_POSE_DEG, Evaluation, evaluate, evaluate_files, over_clips
-from d3ke.evaluate_markers import MarkerEvaluation, evaluate_markers
+from d3ke.evaluate import MEAN_POSE_DEG, evaluate, over_clips
+from d3ke.evaluate_markers import evaluate_markers
 from d3ke.motion.markers import MarkerData
 from d3ke.motion.motion import Motion
 from d3ke.motion.names import POSE2SIM, to_names
@@ -278,8 +278,7 @@ def test_the_mean_over_clips_is_the_mean_of_the_clips() -> None:
 def test_files_are_compared_as_motions_are(tmp_path: Path) -> None:
     write_motion(tmp_path / "a.mot", changed(walk(), knee_angle_l=5))
     write_motion(tmp_path / "b.mot", walk())
-    found = evaluate_files(tmp_path / "a.mot", tmp_path / "b.mot")
-    assert isinstance(found, Evaluation)
+    found = evaluate(tmp_path / "a.mot", tmp_path / "b.mot")
     assert found.best.coordinates["knee_angle_l"].mae == pytest.approx(5, abs=1e-6)
 
 
@@ -298,7 +297,7 @@ def test_motions_that_do_not_meet_are_one_line(tmp_path: Path) -> None:
     write_motion(tmp_path / "a.mot", walk())
     write_markers(tmp_path / "b.trc", cloud())
     with pytest.raises(D3keError, match=r"a\.mot: holds no markers"):
-        evaluate_files(tmp_path / "a.mot", tmp_path / "b.trc")
+        evaluate_markers(tmp_path / "a.mot", tmp_path / "b.trc")
 
 
 def cloud(late_s: float = 0.0) -> MarkerData:
@@ -323,8 +322,7 @@ def test_markers_are_compared_in_millimetres(tmp_path: Path) -> None:
     assert found.zero_mean_mm > 10
     write_markers(tmp_path / "a.trc", other)
     write_markers(tmp_path / "b.trc", cloud())
-    again = evaluate_files(tmp_path / "a.trc", tmp_path / "b.trc")
-    assert isinstance(again, MarkerEvaluation)
+    again = evaluate_markers(tmp_path / "a.trc", tmp_path / "b.trc")
     assert again.mean_mm == pytest.approx(found.mean_mm, abs=1e-3)
     json.dumps(again.to_json(), allow_nan=False)
     assert cell(again.to_frame(), "RASI", "frames") == again.markers["RASI"].frames

@@ -9,7 +9,6 @@ import math
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -19,7 +18,6 @@ from scipy.spatial.transform import Rotation
 from d3ke import agreement
 from d3ke.agreement import GROUPS, Comparison, Errors
 from d3ke.errors import D3keError
-from d3ke.evaluate_markers import MarkerEvaluation, evaluate_markers
 from d3ke.motion.motion import Motion
 from d3ke.motion.names import GAIT2392, common, family_of
 from d3ke.recordings import load_motion
@@ -158,18 +156,6 @@ def evaluate(prediction: Source, reference: Source, lag: float | str = "auto") -
         reference=wanted,
         warnings=tuple(warnings),
     )
-
-
-def evaluate_files(
-    prediction: str | os.PathLike[str], reference: str | os.PathLike[str], lag: float | str = "auto"
-) -> Evaluation | MarkerEvaluation:
-    """Compare by what the reference holds: markers for a .trc or .c3d, else coordinates.
-
-    lag: seconds by which the prediction is late, or "auto" to search. Raises D3keError as
-    `evaluate` and `evaluate_markers` do.
-    """
-    holds_markers = Path(reference).suffix.lower() in {".trc", ".c3d"}
-    return (evaluate_markers if holds_markers else evaluate)(prediction, reference, lag)
 
 
 def over_clips(evaluations: Mapping[str, Evaluation]) -> "pd.DataFrame":

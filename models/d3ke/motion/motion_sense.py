@@ -38,7 +38,7 @@ def motion_remarks(motion: Motion, in_degrees: bool, uniform: bool) -> Iterator[
     if set(PELVIS) <= set(motion.names):
         tilt, bend = (motion.column(name) for name in PELVIS)
         up = np.cos(tilt) * np.cos(bend)  # Y of the pelvis along Y of the ground, Z-X-Y angles
-        if np.nanmax(up) < LYING:
+        if np.nanmax(up, initial=-1.0) < LYING and not np.isnan(up).all():
             yield Remark("the pelvis lies on its side or front throughout: is Y up?", False)
 
 
