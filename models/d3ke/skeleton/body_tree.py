@@ -8,46 +8,55 @@ from d3ke.skeleton.osim import OsimModel
 
 
 class BodyTree(nn.Module):
-    """Composes the joints level by level from ground, all joints of a level at once."""
+    """Composes the joints level by level from ground, all joints of a level at once.
 
-    body_order: Tensor
+    joints: the model's joints in the order in which they are wanted, nearest to ground first.
+    """
+
+    numbers: Tensor
 
     def __init__(self, osim: OsimModel) -> None:
         super().__init__()
         levels = joint_levels(osim)
         self.root = levels[0].index(root_joint(osim))
-        above: list[int] = []
-        self.depth = len(levels)
+        self.sizes = [len(level) for level in levels]
+        self.joints = [osim.joints[j] for level in levels for j in level]
+        above: list[str] = []
         for depth, level in enumerate(levels):
-            bodies = [osim.joints[j].child.body for j in above]
-            parents = [bodies.index(osim.joints[j].parent.body) for j in level] if depth else []
-            self.register_buffer(f"joints_{depth}", torch.tensor(level), persistent=False)
+            parents = [above.index(osim.joints[j].parent.body) for j in level] if depth else []
             self.register_buffer(f"parents_{depth}", torch.tensor(parents), persistent=False)
-            above = level
-        walked = [osim.joints[j].child.body for level in levels for j in level]
-        order = torch.tensor([walked.index(name) for name in osim.body_names])
-        self.register_buffer("body_order", order, persistent=False)
+            above = [osim.joints[j].child.body for j in level]
+        walked = [joint.child.body for joint in self.joints]
+        numbers = [
+            row for name in osim.body_names for row in _matrix_rows(walked.index(name), walked)
+        ]
+        self.register_buffer("numbers", torch.tensor(numbers), persistent=False)
 
     def forward(self, local: Tensor, root: Tensor | None) -> Tensor:
         """Body frames in ground.
 
-        local: (J, 3, 4, P) frames of the children in their parents. root: (P, 4, 4) in place of
-        the root body's frame, or None. Returns (P, N, 4, 4).
+        local: (J, 3, 4, P) frames of the children in their parents, in the order of `joints`.
+        root: (P, 4, 4) in place of the root body's frame, or None. Returns (P, N, 4, 4).
         """
-        level = local.index_select(0, self.get_buffer("joints_0"))
+        level, *deeper = local.split(self.sizes)
         if root is not None:
             placed = root[:, :3].permute(1, 2, 0)[None]
             level = torch.cat([level[: self.root], placed, level[self.root + 1 :]])
         levels = [level]
-        for depth in range(1, self.depth):
+        for depth, children in enumerate(deeper, start=1):
             parents = level.index_select(0, self.get_buffer(f"parents_{depth}"))
-            children = local.index_select(0, self.get_buffer(f"joints_{depth}"))
             level = _compose(parents, children)
             levels.append(level)
-        frames = torch.cat(levels).index_select(0, self.body_order)  # (N, 3, 4, P)
-        bottom = frames.new_tensor([[[[0.0], [0.0], [0.0], [1.0]]]])
-        frames = torch.cat([frames, bottom.expand(len(frames), 1, 4, frames.shape[3])], dim=1)
-        return frames.reshape(-1, frames.shape[3]).T.reshape(-1, *frames.shape[:3])
+        rows = torch.cat(levels).flatten(0, 2)  # (12 N, P)
+        zero_one = rows.new_tensor([[0.0], [1.0]]).expand(2, rows.shape[1])
+        matrices = torch.cat([rows, zero_one]).index_select(0, self.numbers)  # (16 N, P)
+        return matrices.T.reshape(rows.shape[1], -1, 4, 4)
+
+
+def _matrix_rows(place: int, walked: list[str]) -> list[int]:
+    """Where the 16 numbers of a body's matrix are: 12 of its frame, then 0 0 0 1 after all."""
+    zero, one = 12 * len(walked), 12 * len(walked) + 1
+    return [*range(12 * place, 12 * place + 12), zero, zero, zero, one]
 
 
 def _compose(parents: Tensor, children: Tensor) -> Tensor:

@@ -19,8 +19,8 @@ class FunctionBank(nn.Module):
     offsets: Tensor
     arguments: Tensor
     starts: Tensor
-    anchors: Tensor
-    coefficients: Tensor
+    table: Tensor
+    first_pieces: Tensor
 
     def __init__(
         self, functions: Sequence[tuple[Function, Sequence[int]]], width: int, dtype: torch.dtype
@@ -49,18 +49,19 @@ class FunctionBank(nn.Module):
         pieces = max((len(curve.anchors) for curve in curves), default=1)
         degree = max((len(row) for curve in curves for row in curve.coefficients), default=1)
         starts = torch.full((len(curves), pieces - 1), torch.inf, dtype=dtype)
-        anchors = torch.zeros(len(curves), pieces, dtype=dtype)
-        coefficients = torch.zeros(len(curves), pieces, degree, dtype=dtype)
+        table = torch.zeros(1 + degree, len(curves), pieces, dtype=dtype)
         for row, curve in enumerate(curves):
             starts[row, : len(curve.starts)] = torch.tensor(curve.starts, dtype=dtype)
-            anchors[row, : len(curve.anchors)] = torch.tensor(curve.anchors, dtype=dtype)
+            table[0, row, : len(curve.anchors)] = torch.tensor(curve.anchors, dtype=dtype)
             for piece, values in enumerate(curve.coefficients):
-                coefficients[row, piece, : len(values)] = torch.tensor(values, dtype=dtype)
+                falling = torch.tensor(values[::-1], dtype=dtype)
+                table[1 + degree - len(values) :, row, piece] = falling
         arguments = torch.tensor([a for _, (a,) in functions], dtype=torch.long)
         self.register_buffer("arguments", arguments, persistent=False)
         self.register_buffer("starts", starts, persistent=False)
-        self.register_buffer("anchors", anchors, persistent=False)
-        self.register_buffer("coefficients", coefficients, persistent=False)
+        self.register_buffer("table", table.flatten(1), persistent=False)
+        first = pieces * torch.arange(len(curves))[:, None]
+        self.register_buffer("first_pieces", first, persistent=False)
 
     def forward(self, q: Tensor) -> Tensor:
         """The values. q: (K, P). Returns (F, P)."""
@@ -68,9 +69,9 @@ class FunctionBank(nn.Module):
         if not len(self.arguments):
             return lines
         x = q.index_select(0, self.arguments)  # (C, P)
-        piece = torch.searchsorted(self.starts, x.detach(), right=True)
-        rise = x - self.anchors.gather(1, piece)
-        value = torch.zeros_like(rise)
-        for coefficient in reversed(self.coefficients.unbind(2)):
-            value = value * rise + coefficient.gather(1, piece)
+        piece = torch.searchsorted(self.starts, x.detach(), right=True) + self.first_pieces
+        anchor, value, *lower = self.table[:, piece].unbind(0)  # (1 + D, C, P)
+        rise = x - anchor
+        for coefficient in lower:
+            value = torch.addcmul(coefficient, value, rise)
         return torch.cat([lines, value])

@@ -12,10 +12,10 @@ from torch import Tensor, nn
 from d3ke.skeleton.body_tree import BodyTree
 from d3ke.skeleton.frames import GROUND
 from d3ke.skeleton.function_bank import FunctionBank
-from d3ke.skeleton.growth import Growth
 from d3ke.skeleton.joint_motion import JointMotion
 from d3ke.skeleton.osim import Coupler, OsimModel
 from d3ke.skeleton.root import RootJoint
+from d3ke.skeleton.scale_rows import flat_scales, growth_row
 
 
 class SkeletalPose(NamedTuple):
@@ -46,12 +46,12 @@ class SkeletalModel(nn.Module):
     def __init__(self, osim: OsimModel, dtype: torch.dtype = torch.float32) -> None:
         super().__init__()
         self.osim = osim
-        self.motion = JointMotion(osim, dtype)
+        self.tree = BodyTree(osim)
+        self.motion = JointMotion(osim, self.tree.joints, dtype)
         self.root_joint = RootJoint(osim, dtype)
         self.couplers = nn.ModuleList()
         for stage in _coupler_stages(osim.couplers):
             self.couplers.append(CouplerStage(stage, osim, dtype))
-        self.tree = BodyTree(osim)
         bodies = osim.body_names
         joint_bodies = [bodies.index(joint.child.body) for joint in osim.joints]
         reach = np.array([joint.child.reach.T for joint in osim.joints])
@@ -77,10 +77,10 @@ class SkeletalModel(nn.Module):
             shapes.append(root.shape[:-2])
         batch = torch.broadcast_shapes(*shapes)
         flat_q = q.expand(*batch, q.shape[-1]).reshape(-1, q.shape[-1]).T  # (K, P)
-        flat_scales = self._flat_scales(scales, q, batch)
+        rows = self._flat_scales(scales, q, batch)
         for coupler in self.couplers:
-            flat_q = coupler(flat_q, flat_scales)
-        local = self.motion(flat_q, flat_scales)
+            flat_q = coupler(flat_q, rows)
+        local = self.motion(flat_q, rows)
         if root is not None:
             root = root.expand(*batch, 4, 4).reshape(-1, 4, 4)
         frames: Tensor = self.tree(local, root)
@@ -132,38 +132,40 @@ class SkeletalModel(nn.Module):
         return coordinates
 
     def _flat_scales(self, scales: Tensor | None, q: Tensor, batch: torch.Size) -> Tensor:
-        """Scales with the bodies first, ground's ones last: (N + 1, 3, P or 1)."""
+        """Scales as rows (3 N + 1, P), or (3 N + 1, 1) where all poses share them."""
         count = len(self.osim.bodies)
         if scales is None:
-            return q.new_ones(count + 1, 3, 1)
+            return q.new_ones(3 * count + 1, 1)
         if scales.shape[:-2].numel() > 1:
             scales = scales.expand(*batch, count, 3)
-        flat = scales.reshape(-1, count, 3).permute(1, 2, 0)
-        return torch.cat([flat, torch.ones_like(flat[:1])])
+        return flat_scales(scales.reshape(-1, count, 3))
 
 
 class CouplerStage(nn.Module):
     """Couplers that don't depend on each other. (K, P) -> (K, P)."""
 
+    growth: Tensor
     take: Tensor
 
     def __init__(self, couplers: Sequence[Coupler], osim: OsimModel, dtype: torch.dtype) -> None:
         super().__init__()
-        names, bodies = osim.coordinate_names, (*osim.body_names, GROUND)
+        names = osim.coordinate_names
         functions = [(c.function, [names.index(c.independent)]) for c in couplers]
         self.functions = FunctionBank(functions, len(names), dtype)
         in_bank = sorted(zip(self.functions.order, couplers, strict=True), key=itemgetter(0))
         ordered = [coupler for _, coupler in in_bank]
-        grown_by = [bodies.index(coupler.body) for coupler in ordered]
-        self.growth = Growth([coupler.growth for coupler in ordered], grown_by, dtype)
+        growth = [growth_row(osim.body_names, c.body, c.growth) for c in ordered]
+        self.register_buffer(
+            "growth", torch.tensor(np.array(growth), dtype=dtype), persistent=False
+        )
         take = list(range(len(names)))
         for place, coupler in enumerate(ordered):
             take[names.index(coupler.dependent)] = len(names) + place
         self.register_buffer("take", torch.tensor(take), persistent=False)
 
     def forward(self, q: Tensor, scales: Tensor) -> Tensor:
-        """Coordinates with the dependent ones overwritten. scales: (N + 1, 3, P or 1)."""
-        dependent = self.functions(q) * self.growth(scales)
+        """Coordinates with the dependent ones overwritten. scales: (3 N + 1, P or 1)."""
+        dependent = self.functions(q) * (self.growth @ scales)
         return torch.cat([q, dependent]).index_select(0, self.take)
 
 
