@@ -26,7 +26,7 @@ def test_readme_begins_with_two_commands() -> None:
     first, second = commands()[:2]
     assert re.fullmatch(r"pip install \. && d3ke predict \S+ -o \S+", first)
     assert re.fullmatch(r'pip install -e "\.\[dev\]" && python -m tests', second)
-    assert (ROOT / shlex.split(first)[5]).is_file()
+    assert (ROOT / shlex.split(first)[6]).is_file()
 
 
 @pytest.fixture(scope="module")
