@@ -18,6 +18,8 @@ from d3ke_cli.export import export
 from d3ke_cli.predict import predict
 from d3ke_cli.train import train
 
+OUT_OF_DEVICE_MEMORY = "OutOfMemoryError"  # torch's, which is not imported here
+
 app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
@@ -60,7 +62,7 @@ def main(arguments: list[str] | None = None) -> int:
     try:
         status = app(arguments, prog_name="d3ke", standalone_mode=False)
         sys.stdout.flush()
-    except (typer.TyperException, typer.Abort, D3keError, OSError, KeyboardInterrupt) as error:
+    except (Exception, KeyboardInterrupt) as error:
         if "--traceback" in takewhile(lambda word: word.startswith("-"), arguments):
             raise
         status = _told(error)
@@ -71,6 +73,8 @@ def main(arguments: list[str] | None = None) -> int:
 
 def _told(error: BaseException) -> ExitStatus:
     """Say in one line what went wrong. A bug is not for here: it keeps its traceback."""
+    if isinstance(error, typer.Abort | KeyboardInterrupt):
+        return ExitStatus.INTERRUPTED
     if isinstance(error, typer.TyperException):
         context = getattr(error, "ctx", None)
         command = context.command_path if context else "d3ke"
@@ -79,9 +83,12 @@ def _told(error: BaseException) -> ExitStatus:
     if isinstance(error, D3keError):
         show_line(f"error: {error}")
         return ExitStatus.MISUSED if isinstance(error, OptionError) else ExitStatus.FAILED
+    if isinstance(error, MemoryError) or type(error).__name__ == OUT_OF_DEVICE_MEMORY:
+        show_line("error: out of memory. Close other programs, or choose --device cpu.")
+        return ExitStatus.FAILED
     if isinstance(error, OSError):
         return _told_of_stdout(error)
-    return ExitStatus.INTERRUPTED
+    raise error
 
 
 def _told_of_stdout(error: OSError) -> ExitStatus:

@@ -14,6 +14,7 @@ import typer
 from d3ke.errors import D3keError
 from d3ke_cli.app import app
 from d3ke_cli.console import ExitStatus, RichProgress, for_each, show_json
+from tests.bad_files import WALK
 from tests.command import Command, run_process
 
 ROOT = Path(__file__).parents[1]
@@ -171,6 +172,29 @@ def test_a_reader_that_goes_away_is_no_traceback() -> None:
     done = subprocess.run(command, stdout=writing, stderr=subprocess.PIPE, check=False)
     os.close(writing)
     assert (done.returncode, done.stderr) == (ExitStatus.FAILED, b"")
+
+
+def test_a_device_without_memory_is_told_in_one_line(
+    d3ke: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import torch
+
+    def full(*_: object) -> None:
+        raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 20 GiB.")
+
+    monkeypatch.setattr("d3ke.predict.load_weights", full)
+    done = d3ke("predict", WALK, "-o", "-")
+    assert (done.status, done.out) == (ExitStatus.FAILED, "")
+    assert done.err == "error: out of memory. Close other programs, or choose --device cpu.\n"
+
+
+def test_a_bug_keeps_its_traceback(d3ke: Command, monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(*_: object) -> None:
+        raise RuntimeError("a bug")
+
+    monkeypatch.setattr("d3ke.predict.load_weights", broken)
+    with pytest.raises(RuntimeError, match="a bug"):
+        d3ke("predict", WALK, "-o", "-")
 
 
 def test_traceback_shows_where_a_failure_arose(tmp_path: Path) -> None:
