@@ -171,6 +171,15 @@ def test_a_model_moves_to_another_precision(q: Tensor) -> None:
     assert single.bodies(q).dtype == torch.float64
 
 
+def test_autocast_leaves_the_skeleton_exact(q: Tensor, scales: Tensor) -> None:
+    single = SkeletalModel(default_model())
+    expected = single(q.float(), scales.float())
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        found = single(q.float(), scales.float())
+    for given, want in zip(found, expected, strict=True):
+        assert torch.equal(given, want)
+
+
 @pytest.mark.cuda
 def test_a_gpu_gives_the_same_frames(q: Tensor, scales: Tensor) -> None:
     poses = SkeletalModel(default_model(), torch.float64).cuda()(q.cuda(), scales.cuda())

@@ -99,6 +99,8 @@ class Frames:
 
     def _collect(self, element: Element, path: str) -> None:
         for child in element:
+            if child.tag == "defaults":  # OpenSim's patterns for new components, not the model's
+                continue
             name = child.get("name") or (child.tag.lower() if child.tag.endswith("Set") else "")
             inner = posixpath.join(path, name)
             if child.tag.endswith("Frame") or child.tag == "Body":

@@ -1,6 +1,7 @@
 """SkeletalModel: from coordinates and body scales to body frames, joint centres and markers."""
 
 from collections.abc import Sequence
+from contextlib import AbstractContextManager, nullcontext
 from operator import itemgetter
 from typing import NamedTuple
 
@@ -76,14 +77,15 @@ class SkeletalModel(nn.Module):
         if root is not None:
             shapes.append(root.shape[:-2])
         batch = torch.broadcast_shapes(*shapes)
-        flat_q = q.expand(*batch, q.shape[-1]).reshape(-1, q.shape[-1]).T  # (K, P)
-        rows = self._flat_scales(scales, q, batch)
-        for coupler in self.couplers:
-            flat_q = coupler(flat_q, rows)
-        local = self.motion(flat_q, rows)
-        if root is not None:
-            root = root.expand(*batch, 4, 4).reshape(-1, 4, 4)
-        frames: Tensor = self.tree(local, root)
+        with self._exact():
+            q = q.to(self.marker_weights.dtype)
+            rows = self._flat_scales(scales, q, batch)
+            flat_q = q.expand(*batch, q.shape[-1]).reshape(-1, q.shape[-1]).T  # (K, P)
+            for coupler in self.couplers:
+                flat_q = coupler(flat_q, rows)
+            if root is not None:
+                root = root.to(q.dtype).expand(*batch, 4, 4).reshape(-1, 4, 4)
+            frames: Tensor = self.tree(self.motion(flat_q, rows), root)
         return frames.reshape(*batch, *frames.shape[1:])
 
     def markers(self, bodies: Tensor, scales: Tensor | None = None) -> Tensor:
@@ -91,18 +93,20 @@ class SkeletalModel(nn.Module):
         frames = bodies[..., :3, :]
         if scales is not None:
             grown = torch.cat([scales, torch.ones_like(scales[..., :1])], -1)  # (..., N, 4)
-            frames = frames * grown[..., None, :]
+            frames = frames * grown[..., None, :].to(frames.dtype)
         rows = frames.transpose(-3, -2).flatten(-2)  # (..., 3, 4 N)
         rows = torch.cat([rows, torch.eye(3, 4).to(rows).expand(*rows.shape[:-1], 4)], -1)
-        return (rows @ self.marker_weights).transpose(-2, -1)
+        with self._exact():
+            return (rows @ self.marker_weights).transpose(-2, -1)
 
     def joint_centres(self, bodies: Tensor, scales: Tensor | None = None) -> Tensor:
         """Origins of the joints' child frames in ground, (..., J, 3)."""
         if scales is None:
             points = self.joint_reach.sum(-2)
         else:
-            chosen = scales.index_select(-2, self.joint_bodies)
-            points = (chosen[..., None, :] @ self.joint_reach)[..., 0, :]
+            chosen = scales.to(bodies.dtype).index_select(-2, self.joint_bodies)
+            with self._exact():
+                points = (chosen[..., None, :] @ self.joint_reach)[..., 0, :]
         return _attached(bodies, self.joint_bodies, points)
 
     def stations(
@@ -128,7 +132,8 @@ class SkeletalModel(nn.Module):
         Returns (..., 6), in the joint's order of coordinates.
         Raises D3keError where the root joint is not one of three turns and three slides.
         """
-        coordinates: Tensor = self.root_joint(root, scale)
+        with self._exact():
+            coordinates: Tensor = self.root_joint(root, scale)
         return coordinates
 
     def _flat_scales(self, scales: Tensor | None, q: Tensor, batch: torch.Size) -> Tensor:
@@ -138,7 +143,14 @@ class SkeletalModel(nn.Module):
             return q.new_ones(3 * count + 1, 1)
         if scales.shape[:-2].numel() > 1:
             scales = scales.expand(*batch, count, 3)
-        return flat_scales(scales.reshape(-1, count, 3))
+        return flat_scales(scales.to(q.dtype).reshape(-1, count, 3))
+
+    def _exact(self) -> AbstractContextManager[object]:
+        """No autocast: the three digits of bfloat16 are centimetres here."""
+        device = self.marker_weights.device.type
+        if torch.is_autocast_enabled(device):
+            return torch.autocast(device, enabled=False)
+        return nullcontext()
 
 
 class CouplerStage(nn.Module):

@@ -126,8 +126,11 @@ class OsimModel:
 
     @cached_property
     def sha256(self) -> str:
-        """The hash of the model's text, by which trained weights know their skeleton."""
-        return hashlib.sha256(self.xml.encode()).hexdigest()
+        """The hash of the model's text, by which trained weights know their skeleton.
+
+        The same where a checkout has turned the line ends into Windows' own.
+        """
+        return hashlib.sha256(self.xml.replace("\r\n", "\n").encode()).hexdigest()
 
 
 def _read_model(root: Element, text: str) -> OsimModel:

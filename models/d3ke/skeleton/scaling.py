@@ -146,9 +146,9 @@ def _multiply_function(axis: Element, factor: float) -> None:
 def _scale_couplers(
     model: Element, osim: "OsimModel", scale_of: dict[str, NDArray[np.float64]]
 ) -> None:
-    couplers = {coupler.name: coupler for coupler in osim.couplers}
+    couplers = {coupler.dependent: coupler for coupler in osim.couplers}
     for element in document.objects(model, "ConstraintSet"):
-        coupler = couplers.get(element.get("name", ""))
+        coupler = couplers.get(document.text_of(element, "dependent_coordinate_name"))
         if coupler is not None and coupler.growth is not None:
             factor = float(np.dot(coupler.growth, scale_of[coupler.body]))
             before = document.number(element, "scale_factor", 1.0)
