@@ -118,7 +118,8 @@ def compared(prediction: Prediction) -> list[int]:
 
 def turned_round(values: Array, names: tuple[str, ...]) -> Array:
     """The angles that a mirrored clip should give."""
-    return values[:, swap_of(names)] * coordinate_signs(names).numpy()
+    turned: Array = values[:, swap_of(names)] * coordinate_signs(names).numpy()
+    return turned
 
 
 def compare(clip: Path, model: D3KE, folder: Path) -> Iterator[tuple[str, float, str, float]]:

@@ -15,7 +15,7 @@ from d3ke.network.d3ke import D3KE, D3KEConfig
 from d3ke.skeleton import default_model
 from d3ke.skeleton.osim import OsimModel
 
-ASSETS = Path(__file__).parents[1] / "assets"
+WEIGHTS = Path(__file__).parents[1] / "assets" / "weights"
 DEFAULT = "landmarks"
 SCHEMA = 1
 
@@ -82,11 +82,11 @@ def read_story(path: Path) -> dict[str, Any]:
 
 def shipped_weights() -> list[str]:
     """Names of the weights inside the package."""
-    return sorted(path.stem for path in (ASSETS / "weights").glob("*.safetensors"))
+    return sorted(path.stem for path in WEIGHTS.glob("*.safetensors"))
 
 
 def _find(source: str | Path) -> Path:
-    shipped = ASSETS / "weights" / f"{source}.safetensors"
+    shipped = WEIGHTS / f"{source}.safetensors"
     path = Path(source)
     if path.is_dir():
         path = path / "best.safetensors"
