@@ -15,7 +15,6 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
 from d3ke.errors import OptionError
@@ -184,9 +183,8 @@ def _known(formats: Iterable[str]) -> list[str]:
 def _markers(prediction: Prediction, motion: Motion) -> MarkerData:
     """The markers of the motion on the prediction's scaled model."""
     osim = prediction.model()
-    # float64: the inverse kinematics of OpenSim finds the motion again within 1e-3 deg
-    pose = posed(SkeletalModel(osim, torch.float64), motion.q)
-    return MarkerData(motion.time, pose.markers, osim.marker_names)
+    markers = posed(SkeletalModel(osim), motion.q).markers
+    return MarkerData(motion.time, markers.astype(np.float64), osim.marker_names)
 
 
 def _left_out(prediction: Prediction, model: OsimModel) -> list[str]:

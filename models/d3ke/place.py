@@ -77,7 +77,13 @@ def place(
         scales, standing_m = scales * (height_m / standing_m), height_m
     landmarks, soles = _points(regression, skeleton, scales)
     rays = camera_rays(camera, track.landmarks[..., :2].astype(float))
-    measured = reprojected_translation(landmarks, rays, _weights(track))
+    weights = _weights(track)
+    measured = np.concatenate(
+        [
+            reprojected_translation(landmarks[part], rays[part], weights[part])
+            for part in in_parts(len(rays))
+        ]
+    )
     if not np.isfinite(measured).all(1).any():
         raise D3keError(
             "too little of the person is in view to tell where it stands. Film the whole body."
