@@ -1,5 +1,6 @@
 """The network: symmetric, bounded, through the skeleton, and only with the weights it was given."""
 
+import copy
 import json
 from pathlib import Path
 
@@ -127,6 +128,17 @@ def test_left_and_right_bodies_share_their_scales(model: D3KE) -> None:
     with torch.inference_mode():
         scales = model(random_window()).scales
     assert torch.equal(scales, scales[:, swap_of(model.osim.body_names)])
+
+
+@pytest.mark.cuda
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
+def test_cuda_answers_as_the_cpu_does(model: D3KE) -> None:
+    window = random_window()
+    on_gpu = LandmarkWindow(*(part.to("cuda") for part in window))
+    with torch.inference_mode():
+        expected = model.both_ways(window).q
+        found = copy.deepcopy(model).to("cuda").both_ways(on_gpu).q.cpu()
+    assert torch.rad2deg((found - expected).abs()).max() < 0.05  # deg, as design asks in fp32
 
 
 def test_saved_weights_come_back_and_answer_alike(model: D3KE, tmp_path: Path) -> None:

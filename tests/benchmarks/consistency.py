@@ -3,11 +3,13 @@
 Each clip is predicted as it is and as variants: mirrored, re-encoded, rescaled, with every second
 frame, with a variable frame rate. The table gives the mean absolute difference over the lower
 limb and trunk coordinates and the largest of a coordinate, in degrees, after the default filter.
+Then the views of the same movement against each other.
 
     python -m tests.benchmarks.consistency [--data FOLDER] [--weights NAME]
 """
 
 import argparse
+import itertools
 import tempfile
 from collections.abc import Callable, Iterable, Iterator
 from fractions import Fraction
@@ -18,6 +20,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from d3ke.motion.filters import lowpass
 from d3ke.network.checkpoint import DEFAULT, load_weights
 from d3ke.network.d3ke import D3KE
 from d3ke.network.mirror import coordinate_signs, swap_of
@@ -32,6 +35,7 @@ CLIPS = (
     "cmbbe_jump_high_knees/video_cam0.mp4",
     "pose2sim_balancing/video_cam1.mp4",
 )
+VIEWS = ("pose2sim_balancing", "cmbbe_squats", "cmbbe_jump", "cmbbe_jump_high_knees")
 COMPARED = ("hip_", "knee_", "ankle_", "lumbar_")
 CUTOFF_HZ = 6.0
 TICKS = 90_000  # of the variants' time base, per second
@@ -101,8 +105,6 @@ def write(frames: Iterable[Frame], path: Path, crf: int = 26) -> None:
 
 def angles(prediction: Prediction, grid: Array) -> Array:
     """Filtered angles of the compared coordinates on a grid, (G, C), deg."""
-    from d3ke.motion.filters import lowpass
-
     columns = compared(prediction)
     known = np.isfinite(prediction.q).all(axis=1)
     time, q = prediction.time[known], np.degrees(prediction.q[known])
@@ -141,8 +143,20 @@ def compare(clip: Path, model: D3KE, folder: Path) -> Iterator[tuple[str, float,
         yield variant.__name__, float(difference.mean()), names[worst], float(difference[worst])
 
 
+def compare_views(folder: Path, model: D3KE) -> Iterator[tuple[str, float]]:
+    """Pairs of views of one movement and their mean difference, deg."""
+    views = {
+        clip.stem.removeprefix("video_"): predict(clip, PredictOptions(), model)
+        for clip in sorted(folder.glob("video_cam*.mp4"))
+    }
+    for (one, first), (two, second) in itertools.combinations(views.items(), 2):
+        grid = np.arange(0, min(first.time[-1], second.time[-1]), 1 / 30)
+        difference = np.abs(angles(first, grid) - angles(second, grid)).mean()
+        yield f"{one} - {two}", float(difference)
+
+
 def main() -> None:
-    """Print the table."""
+    """Print the tables."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0] if __doc__ else None)
     default = Path(__file__).parents[3] / "shared" / "data"
     parser.add_argument("--data", type=Path, default=default)
@@ -156,6 +170,10 @@ def main() -> None:
                 arguments.data / "clips" / clip, model, Path(folder)
             ):
                 print(f"{clip:40} {name:14} {mean:8.2f}   {worst} {value:.2f}", flush=True)
+    print(f"\n{'movement':40} {'views':14} {'mean deg':>8}")
+    for movement in VIEWS:
+        for pair, mean in compare_views(arguments.data / "clips" / movement, model):
+            print(f"{movement:40} {pair:14} {mean:8.2f}", flush=True)
 
 
 if __name__ == "__main__":

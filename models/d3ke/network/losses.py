@@ -53,7 +53,8 @@ class D3KELoss:
         self.weights, self.every = weights, every
         ranges = torch.tensor([skeleton.osim.coordinates[i].range for i in predicted.tolist()])
         half = (ranges[:, 1] - ranges[:, 0]) / 2
-        self.importance = range_weights(half) if weights.by_range else torch.ones_like(half)
+        importance = range_weights(half) if weights.by_range else torch.ones_like(half)
+        self.importance = importance.to(predicted.device)
 
     def __call__(self, answer: Answer, target: Target) -> tuple[Tensor, dict[str, Tensor]]:
         """The loss (scalar) and its unweighted terms."""
