@@ -24,7 +24,8 @@ def placed(seen: Scene, **options: float) -> Placement:
 def in_own_ground(seen: Scene, heading_deg: float = 0.0) -> Array:
     """The true path of the pelvis, with its first heading as X and its first place as origin."""
     path: Array = seen.pelvis[:, :3, 3] @ turn_about_y(heading_deg)[:3, :3]
-    return path - np.array([path[0, 0], 0, path[0, 2]])
+    moved: Array = path - np.array([path[0, 0], 0, path[0, 2]])
+    return moved
 
 
 @pytest.mark.parametrize("azimuth_deg", [0, 60, 200])
