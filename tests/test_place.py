@@ -103,6 +103,24 @@ def test_a_known_pitch_stands_the_person_upright() -> None:
     assert np.abs(leaning.q[0, 1]) == pytest.approx(np.radians(15), abs=0.01)
 
 
+def test_balance_tells_a_camera_that_looks_down() -> None:
+    seen = scene(squat(), camera_at(azimuth_deg=20, pitch_deg=15, height_m=2.0))
+    taken_level, told = placed(seen).tilt, placed(seen, pitch_deg=15).tilt
+    assert taken_level is not None
+    assert told is not None
+    assert taken_level.pitch_deg == pytest.approx(15, abs=5)  # feet have length: 5 deg of balance
+    assert taken_level.roll_deg == pytest.approx(0, abs=3)
+    assert taken_level.off_deg == pytest.approx(15, abs=5)
+    assert told.off_deg < 5
+
+
+def test_balance_says_nothing_of_one_who_never_stands() -> None:
+    seen = scene(squat(), camera_at())
+    running = seen.track.landmarks.copy()
+    running[:, :, 0] += 200 * np.sin(20 * seen.time)[:, None]  # px
+    assert placed(replace(seen, track=replace(seen.track, landmarks=running))).tilt is None
+
+
 def test_a_lens_with_distortion_is_straightened() -> None:
     camera = camera_at(distortion=(-0.2, 0.05, 0.001, -0.001, 0))
     seen = scene(squat(), camera)

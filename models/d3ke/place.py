@@ -14,6 +14,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from d3ke.balance import Tilt, tilt_by_balance
 from d3ke.errors import D3keError
 from d3ke.floor import Floor, find_floor, image_speed, standing
 from d3ke.network.inference import Regression
@@ -46,7 +47,7 @@ class Placement(NamedTuple):
 
     q: (T, K) rad or m, the root's six set. root: (T, 4, 4) pelvis in ground. scales: (N, 3), made
     metric. ground_from_camera: (4, 4). height_m: standing height of the scaled body. floor: what
-    the floor was taken from.
+    the floor was taken from. tilt: the camera's, by balance; None if nobody stands.
     """
 
     q: Array
@@ -55,6 +56,15 @@ class Placement(NamedTuple):
     ground_from_camera: Array
     height_m: float
     floor: Floor
+    tilt: Tilt | None
+
+
+class Points(NamedTuple):
+    """landmarks: (T, 33, 3). soles: (T, 4, 3). mass_center: (T, 3). Metres."""
+
+    landmarks: Array
+    soles: Array
+    mass_center: Array
 
 
 def place(
@@ -75,29 +85,22 @@ def place(
     standing_m = standing_height(skeleton, scales)
     if height_m is not None:
         scales, standing_m = scales * (height_m / standing_m), height_m
-    landmarks, soles = _points(regression, skeleton, scales)
+    points = _points(regression, skeleton, scales)
     rays = camera_rays(camera, track.landmarks[..., :2].astype(float))
-    weights = _weights(track)
-    measured = np.concatenate(
-        [
-            reprojected_translation(landmarks[part], rays[part], weights[part])
-            for part in in_parts(len(rays))
-        ]
-    )
-    if not np.isfinite(measured).all(1).any():
-        raise D3keError(
-            "too little of the person is in view to tell where it stands. Film the whole body."
-        )
+    measured = _measured_path(points.landmarks, rays, track)
     up = up_in_camera(pitch_deg)
-    feet = [landmark_places().names.index(name) for name in FEET]
-    path, floor = _path_and_floor(track.time, measured, soles, rays[:, feet], up)
+    stands = _standing(track.time, measured, rays)
+    still = stands.astype(np.float64)
+    path = smoothed_path(track.time, measured, Slips(points.soles, still[1:] * still[:-1]))
+    floor = find_floor(stands, (points.soles + path[:, None]) @ up)
     root = np.tile(np.eye(4), (len(path), 1, 1))
     root[:, :3, :3], root[:, :3, 3] = regression.root, path
-    ground = ground_from_camera(track.time, root, up, floor.height_m)
-    root = ground @ root
+    first = int(np.argmax(track.seen))
+    ground = ground_from_camera(track.time[first:], root[first:], up, floor.height_m)
     q = np.array(regression.q, float)
-    q[:, :6] = _root_coordinates(skeleton, root)
-    return Placement(q, root, scales, ground, standing_m, floor)
+    q[:, :6] = _root_coordinates(skeleton, ground @ root)
+    tilt = tilt_by_balance(track.time, points.mass_center, points.soles, stands, up, standing_m)
+    return Placement(q, ground @ root, scales, ground, standing_m, floor, tilt)
 
 
 def up_in_camera(pitch_deg: float) -> Array:
@@ -159,13 +162,16 @@ def _root_coordinates(skeleton: SkeletalModel, root: Array) -> Array:
     return q
 
 
-def _points(regression: Regression, skeleton: SkeletalModel, scales: Array) -> tuple[Array, Array]:
-    """Landmarks (T, 33, 3) and soles (T, 4, 3) relative to the pelvis, in the camera's axes."""
+def _points(regression: Regression, skeleton: SkeletalModel, scales: Array) -> Points:
+    """The points that tell where the person is, relative to the pelvis, in the camera's axes."""
     places = landmark_places()
-    landmarks = places.body_index(skeleton.osim.body_names)
+    bodies = skeleton.osim.bodies
     soles, sole_places = _soles(skeleton.osim.body_names)
-    index = torch.tensor([*landmarks, *soles])
-    locations = torch.tensor(np.vstack([places.offsets_m, sole_places]), dtype=torch.float32)
+    index = torch.tensor(
+        [*places.body_index(skeleton.osim.body_names), *soles, *range(len(bodies))]
+    )
+    mass_centers = [body.mass_center for body in bodies]
+    locations = np.vstack([places.offsets_m, sole_places, mass_centers])
     size = torch.as_tensor(scales, dtype=torch.float32)
     parts = []
     for frames in in_parts(len(regression.q)):
@@ -173,10 +179,13 @@ def _points(regression: Regression, skeleton: SkeletalModel, scales: Array) -> t
         root = torch.eye(4).repeat(len(q), 1, 1)
         root[:, :3, :3] = torch.as_tensor(regression.root[frames])
         with torch.no_grad():
-            bodies = skeleton.bodies(q, size, root)
-            parts.append(skeleton.stations(bodies, index, locations, size).numpy())
+            posed = skeleton.bodies(q, size, root)
+            stations = torch.as_tensor(locations, dtype=torch.float32)
+            parts.append(skeleton.stations(posed, index, stations, size).numpy())
     points = np.concatenate(parts).astype(np.float64)
-    return points[:, : len(landmarks)], points[:, len(landmarks) :]
+    landmarks, ends, centers = np.split(points, np.cumsum([len(places.names), len(soles)]), axis=1)
+    mass = np.array([body.mass_kg for body in bodies])
+    return Points(landmarks, ends, np.average(centers, axis=1, weights=mass))
 
 
 def _soles(body_names: Sequence[str]) -> tuple[list[int], Array]:
@@ -198,15 +207,26 @@ def _weights(track: PersonTrack) -> Array:
     return weights
 
 
-def _path_and_floor(
-    time: Array, measured: Array, soles: Array, rays: Array, up: Array
-) -> tuple[Array, Floor]:
-    """The pelvis' path (T, 3) in the camera, and the floor under it.
+def _measured_path(landmarks: Array, rays: Array, track: PersonTrack) -> Array:
+    """The translation that each frame tells by itself, (T, 3), NaN where it does not.
 
-    soles: (T, 4, 3) relative to the pelvis. rays: (T, 4, 2) where their landmarks are seen.
+    Raises D3keError where no frame does.
     """
-    speed = image_speed(time, rays, smoothed_path(time, measured)[:, 2])
-    stands = standing(time, speed)
-    still = stands.astype(np.float64)
-    path = smoothed_path(time, measured, Slips(soles, still[1:] * still[:-1]))
-    return path, find_floor(stands, (soles + path[:, None]) @ up)
+    weights = _weights(track)
+    parts = [
+        reprojected_translation(landmarks[part], rays[part], weights[part])
+        for part in in_parts(len(rays))
+    ]
+    measured = np.concatenate(parts)
+    if not np.isfinite(measured).any():
+        raise D3keError(
+            "too little of the person is in view to tell where it stands. Film the whole body."
+        )
+    return measured
+
+
+def _standing(time: Array, measured: Array, rays: Array) -> NDArray[np.bool_]:
+    """Which of the soles stand, (T, 4)."""
+    feet = [landmark_places().names.index(name) for name in FEET]
+    depth = smoothed_path(time, measured)[:, 2]
+    return standing(time, image_speed(time, rays[:, feet], depth))

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from d3ke import __version__
+from d3ke.balance import SUSPECT_DEG
 from d3ke.errors import D3keError, OptionError
 from d3ke.export import FILTER_HZ, LONGEST_GAP_S, Sampling, gap_warnings, sampled, write_files
 from d3ke.files import content_hash
@@ -188,7 +189,7 @@ def predict(
         prediction = in_ground(seen, model.osim, options)
     except D3keError as error:
         raise D3keError(f"{clip}: {error}") from error
-    for warning in gap_warnings(prediction):
+    for warning in [*gap_warnings(prediction), *_tilt_warnings(prediction, options)]:
         heard.warn(warning)
     for topic, what in prediction.meta["assumed"].items():
         heard.note(f"assumed {topic.replace('_', ' ')}: {what}")
@@ -241,6 +242,7 @@ def in_ground(seen: Seen, osim: OsimModel, options: PredictOptions) -> Predictio
             "skeleton": osim.sha256,
             "height_m": placement.height_m,
             "floor": placement.floor._asdict(),
+            "tilt": placement.tilt and placement.tilt._asdict(),
             "assumed": _assumed(options, camera, placement, len(track.time)),
         },
     )
@@ -273,6 +275,19 @@ def _assumed(
     lowest = "at the lowest points of the feet, which never stand still"
     assumed["floor"] = f"flat, {stands if floor.frames else lowest}"
     return assumed
+
+
+def _tilt_warnings(prediction: Prediction, options: PredictOptions) -> list[str]:
+    """That a person who stands is out of balance, so that the camera must be tilted."""
+    tilt = prediction.meta["tilt"]
+    if tilt is None or tilt["off_deg"] <= SUSPECT_DEG:
+        return []
+    taken = "level" if options.pitch_deg is None else f"pitched {options.pitch_deg:g} deg"
+    return [
+        f"the person stands out of balance by {tilt['off_deg']:.0f} deg if the camera is {taken}: "
+        f"it seems to look down by {tilt['pitch_deg']:.0f} deg (--pitch) and to be turned "
+        f"clockwise by {tilt['roll_deg']:.0f} deg (hold it upright)"
+    ]
 
 
 def _unlikely_height(height_m: float) -> str:
