@@ -20,7 +20,6 @@ if TYPE_CHECKING:
     from d3ke.predict import PredictOptions, PredictResult
 
 STDOUT = Path("-")
-RULES = ("largest", "centre", "moving")
 
 
 def predict(
@@ -62,7 +61,6 @@ def predict(
         raise OptionError("--fov and --calibration both tell of the lens. Give one of them.")
     if output == STDOUT and (as_json or overlay or len(clips) > 1):
         raise OptionError("-o - writes one clip's .mot alone. Leave out --json and --overlay.")
-    box = _box(person)
     from d3ke.predict import PredictOptions
 
     wanted = PredictOptions(
@@ -71,7 +69,7 @@ def predict(
         fov_deg=fov,
         calibration=calibration,
         pitch_deg=pitch,
-        person=box or person,
+        person=_box(person) or person,
         landmark_model=landmarks,
         filter_hz=filter_hz,
         rate_hz=rate,
@@ -138,6 +136,8 @@ def _to_stdout(clip: Path, wanted: "PredictOptions", progress: RichProgress) -> 
 
 def _box(person: str) -> tuple[float, ...] | None:
     """The four numbers of a box, or None for a rule."""
+    from d3ke.vision.rules import RULES
+
     if person in RULES:
         return None
     try:
