@@ -283,10 +283,11 @@ def _tilt_warnings(prediction: Prediction, options: PredictOptions) -> list[str]
     if tilt is None or tilt["off_deg"] <= SUSPECT_DEG:
         return []
     taken = "level" if options.pitch_deg is None else f"pitched {options.pitch_deg:g} deg"
+    pitch, roll = round(tilt["pitch_deg"]), round(tilt["roll_deg"])
     return [
         f"the person stands out of balance by {tilt['off_deg']:.0f} deg if the camera is {taken}: "
-        f"it seems to look down by {tilt['pitch_deg']:.0f} deg (--pitch) and to be turned "
-        f"clockwise by {tilt['roll_deg']:.0f} deg (hold it upright)"
+        f"it seems to look {'up' if pitch < 0 else 'down'} by {abs(pitch)} deg (--pitch {pitch}), "
+        f"turned {'left' if roll < 0 else 'right'} by {abs(roll)} deg (keep it upright)"
     ]
 
 
