@@ -116,3 +116,29 @@ def test_a_standing_foot_fixes_the_depth(time: Array) -> None:
 def test_two_frames_are_enough() -> None:
     measured = np.array([[0.0, 0.0, 3.0], [np.nan, np.nan, np.nan]])
     assert smoothed_path(np.array([0.0, 0.03]), measured)[1].tolist() == [0, 0, 3]
+
+
+def test_one_measured_frame_is_where_the_body_stays() -> None:
+    measured = np.full((30, 3), np.nan)
+    measured[20] = [0.0, 0.0, 3.0]
+    assert smoothed_path(np.arange(30) / 30, measured).tolist() == [[0, 0, 3]] * 30
+
+
+def test_a_path_begins_where_it_is_first_measured(path: Array) -> None:
+    """Ten minutes without anybody: a path carried on backwards would end in the next village."""
+    time = np.arange(18_000 + FRAMES) / 30
+    measured = np.concatenate([np.full((18_000, 3), np.nan), path])
+    smooth = smoothed_path(time, measured)
+    np.testing.assert_array_equal(smooth[:18_000], smooth[18_000:18_001].repeat(18_000, axis=0))
+    np.testing.assert_allclose(smooth[18_000:, [0, 2]], path[:, [0, 2]], atol=5e-3)  # m
+
+
+def test_frames_before_and_after_change_nothing_between(time: Array, path: Array) -> None:
+    foot = Slips(np.zeros((FRAMES, 1, 3)), np.zeros((FRAMES - 1, 1)))
+    foot.still[20:40] = 1
+    whole = smoothed_path(time, path, foot)
+    longer = np.concatenate([np.full((7, 3), np.nan), path, np.full((5, 3), np.nan)])
+    points, still = np.zeros((FRAMES + 12, 1, 3)), np.zeros((FRAMES + 11, 1))
+    still[27:47] = 1
+    around = smoothed_path(np.arange(FRAMES + 12) / 30, longer, Slips(points, still))
+    np.testing.assert_allclose(around[7:-5], whole, atol=1e-9)  # m: rounding

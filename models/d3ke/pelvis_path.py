@@ -75,13 +75,24 @@ def _step(slopes: Array, placed: Array, rays: Array, weights: Array) -> Array:
 def smoothed_path(time: Array, measured: Array, slips: Slips | None = None) -> Array:
     """The likeliest path through noisy translations.
 
-    time: (T,) seconds, rising. measured: (T, 3) metres, NaN where unknown. Returns (T, 3), all
-    finite if anything was measured.
+    time: (T,) seconds, rising. measured: (T, 3) metres, NaN where unknown, but not all. Returns
+    (T, 3), all finite; before the first measurement and after the last it stands still.
     """
-    known = np.all(np.isfinite(measured), axis=1, keepdims=False)
-    measured = np.where(known[:, None], measured, 0.0)
+    known: NDArray[np.bool_] = np.isfinite(measured).all(axis=1)
+    first, last = np.flatnonzero(known)[[0, -1]]
+    inner = slice(first, last + 1)
+    if slips is not None:
+        slips = Slips(slips.points[inner], slips.still[first:last])
+    path = _smoothed(time[inner], measured[inner], known[inner], slips)
+    held: Array = path[np.clip(np.arange(len(time)) - first, 0, last - first)]
+    return held
+
+
+def _smoothed(time: Array, measured: Array, known: NDArray[np.bool_], slips: Slips | None) -> Array:
+    """The path from a first to a last measurement: beyond, nothing would hold it."""
     if len(time) < 3:
-        return np.where(known[:, None], measured, measured[known].mean(0))
+        return measured
+    measured = np.where(known[:, None], measured, 0.0)
     precision = _precision(measured, known)
     path, robust = measured, known.astype(float)
     for _ in range(SMOOTHING_STEPS):
