@@ -343,6 +343,7 @@ def test_one_bad_clip_of_three_is_told_and_the_others_are_done(d3ke: Command, fo
     assert files(folder) - {"good.mot", "good.trc", "a.mp4", "b.mp4", "c.mp4"} == written
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(os.name == "nt", reason="needs a limit on the size of files")
 def test_a_file_that_cannot_grow_leaves_nothing(tmp_path: Path) -> None:
     done = run_process("predict", WALK, "-o", tmp_path / "out", "--filter", "0", most_bytes=20_000)
@@ -365,6 +366,7 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
     subprocess.run(["umount", str(disk)], check=True)
 
 
+@pytest.mark.slow
 def test_a_full_disk_is_told_and_left_as_it_was(d3ke: Command, small_disk: Path) -> None:
     done = d3ke("predict", WALK, "-o", small_disk / "out")
     (line,) = done.errors
@@ -373,6 +375,7 @@ def test_a_full_disk_is_told_and_left_as_it_was(d3ke: Command, small_disk: Path)
     assert files(small_disk) == set()
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(os.name == "nt", reason="Windows sends no SIGINT to one process")
 def test_ctrl_c_ends_with_130_and_nothing_half_written(tmp_path: Path) -> None:
     clip, out = tmp_path / "long.mp4", tmp_path / "out"
