@@ -78,7 +78,7 @@ def smoothed_path(time: Array, measured: Array, slips: Slips | None = None) -> A
     time: (T,) seconds, rising. measured: (T, 3) metres, NaN where unknown, but not all. Returns
     (T, 3), all finite; before the first measurement and after the last it stands still.
     """
-    known: NDArray[np.bool_] = np.isfinite(measured).all(axis=1)
+    known = np.all(np.isfinite(measured), axis=1)
     first, last = np.flatnonzero(known)[[0, -1]]
     inner = slice(first, last + 1)
     if slips is not None:
