@@ -97,7 +97,8 @@ def train_landmarks(
     clip_config = replace(config.clips, batch=config.batch)
     stream = landmark_clips(osim, data, config.seed, clip_config, progress, run.step)
     held_out = landmark_clips(osim, data, config.seed + VALIDATION_SEED, clip_config, progress)
-    loader = DataLoader(stream, batch_size=None, num_workers=config.workers, prefetch_factor=4)
+    ahead = 4 if config.workers else None  # batches
+    loader = DataLoader(stream, batch_size=None, num_workers=config.workers, prefetch_factor=ahead)
     loss = D3KELoss(
         SkeletalModel(osim).to(config.device),
         run.model.predicted,

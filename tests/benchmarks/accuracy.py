@@ -68,6 +68,12 @@ def coordinates_table(found: Mapping[str, Evaluation]) -> pd.DataFrame:
     return sum(frames[1:], frames[0]) / len(frames)
 
 
+def whole_table(found: Mapping[str, Evaluation]) -> pd.DataFrame:
+    """Every coordinate of every view."""
+    tables = {clip: evaluation.to_frame() for clip, evaluation in found.items()}
+    return pd.concat(tables, names=["view"]).round(2)
+
+
 def show(title: str, found: Mapping[str, Evaluation]) -> None:
     """Print the tables of one set of clips."""
     table = groups_table(found)
@@ -101,8 +107,8 @@ def main() -> None:
         if arguments.csv:
             arguments.csv.mkdir(parents=True, exist_ok=True)
             name = title.split(" ")[0]
-            groups_table(found).to_csv(arguments.csv / f"{name}_groups.csv")
-            coordinates_table(found).to_csv(arguments.csv / f"{name}_coordinates.csv")
+            groups_table(found).round(2).to_csv(arguments.csv / f"{name}_groups.csv")
+            whole_table(found).to_csv(arguments.csv / f"{name}_coordinates.csv")
 
 
 if __name__ == "__main__":
