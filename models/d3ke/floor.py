@@ -8,7 +8,6 @@ from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.ndimage import binary_opening
 
 Array = NDArray[np.float64]
 Index = NDArray[np.intp]
@@ -38,10 +37,12 @@ def standing(time: Array, speed: Array) -> NDArray[np.bool_]:
     time: (T,). speed: (T, P) m/s. Returns (T, P).
     """
     step = float(np.median(np.diff(time))) if len(time) > 1 else STILL_S
-    kept: NDArray[np.bool_] = binary_opening(
-        speed < STILL_M_S, np.ones((max(1, round(STILL_S / step)), 1))
-    )
-    return kept
+    run = np.ones(min(max(1, round(STILL_S / step)), len(time)))
+    stands = np.zeros(speed.shape, bool)
+    for point, slow in enumerate((speed < STILL_M_S).T):
+        begins = np.convolve(slow, run, "valid") == len(run)  # of whole runs of slow frames
+        stands[:, point] = np.convolve(begins, run) > 0
+    return stands
 
 
 def find_floor(stands: NDArray[np.bool_], height: Array) -> Floor:
