@@ -81,6 +81,15 @@ def test_the_gap_is_told_with_its_times(with_gap: Prediction) -> None:
     ]
 
 
+def test_a_hole_in_the_clip_is_told_too(prediction: Prediction) -> None:
+    """A camera that stops for a second: no frame is without the person, and nothing is known."""
+    time = prediction.time + (prediction.time > 1.01)
+    (warning,) = gap_warnings(replace(prediction, time=time))
+    assert warning.startswith("no frames from 1.00 to 2.03 s")
+    assert np.isnan(sampled(replace(prediction, time=time), Sampling()).markers.xyz).any()
+    assert gap_warnings(replace(prediction, time=30 * prediction.time)) == []  # a frame a second
+
+
 def test_all_formats_hold_the_same(saved: Path, tmp_path: Path) -> None:
     done = export(saved, tmp_path / "out", ["mot", "trc", "osim", "c3d", "csv"])
     assert done.outputs["csv"] == tmp_path / "out" / "clip.csv"

@@ -133,14 +133,15 @@ def bridged(motion: Motion) -> Motion:
 
 
 def gap_warnings(prediction: Prediction) -> list[str]:
-    """What to know about times without the person between times with."""
+    """What to know about times without the person, or without frames, between times with."""
     seen = np.flatnonzero(np.isfinite(prediction.q).all(axis=1))
     time = prediction.time
+    longest = max(LONGEST_GAP_S, filters.HOLE_STEPS * float(np.median(np.diff(time))))
     return [
-        f"out of sight from {time[before]:.2f} to {time[after]:.2f} s: the .mot goes straight "
-        "across, the .trc has a gap"
+        f"{'out of sight' if after > before + 1 else 'no frames'} from {time[before]:.2f} to "
+        f"{time[after]:.2f} s: the .mot goes straight across, the .trc has a gap"
         for before, after in pairwise(seen)
-        if after > before + 1
+        if after > before + 1 or time[after] - time[before] > longest
     ]
 
 
