@@ -74,9 +74,8 @@ def test_a_mirrored_skeleton_is_the_skeleton_of_the_mirrored_coordinates() -> No
     flipped = q[:, swap_of(names)] * coordinate_signs(names)
     centres = skeleton(q).joints
     mirrored = skeleton(flipped).joints[:, swap_of(osim.joint_names)]
-    # 0.1 mm: the model's own knee and ankle differ that much between its sides
     mirror = centres.new_tensor([1, 1, -1])
-    assert torch.allclose(mirrored * mirror, centres, atol=1e-4)
+    assert torch.allclose(mirrored * mirror, centres, atol=1e-9)  # m, float64: rounding
 
 
 def test_mirror_root_mirrors_what_the_camera_sees_of_the_pelvis() -> None:
