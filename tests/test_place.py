@@ -90,7 +90,7 @@ def test_height_sets_the_scale_of_body_and_path() -> None:
 def test_without_height_the_predicted_body_sets_the_scale() -> None:
     result = placed(scene(squat(), camera_at(), scale=0.9))
     np.testing.assert_allclose(result.scales, 0.9)
-    assert result.height_m == pytest.approx(0.9 * 1.74, abs=0.03)
+    assert result.height_m == pytest.approx(0.9 * 1.712, abs=0.01)
 
 
 def test_a_known_pitch_stands_the_person_upright() -> None:

@@ -39,7 +39,6 @@ TRUNK_AND_LIMBS = tuple(
 FEET = tuple(f"{name}_{side}" for name in ("heel", "foot") for side in SIDES)
 # Undersides of heels and toes (landmarks FEET), below the places of their landmarks.
 SOLE_M = -0.03  # height in the frames of calcn and toes: malleoli 70 mm above the sole (ANSUR II)
-HEAD_TOP_M = (0.01, 0.178, 0.0)  # 130 mm above the ears (ANSUR II: tragion to top of head)
 
 
 class Placement(NamedTuple):
@@ -118,19 +117,17 @@ def camera_rays(camera: Camera, pixels: Array) -> Array:
 
 
 def standing_height(skeleton: SkeletalModel, scales: Array) -> float:
-    """From the soles to the top of the head with every coordinate at zero, metres.
+    """From the soles to the highest marker (VTX) with every coordinate at zero, metres.
 
     scales: (N, 3).
     """
-    bodies = skeleton.osim.body_names
+    index, places = _soles(skeleton.osim.body_names)
     with torch.no_grad():
         size = torch.as_tensor(scales, dtype=torch.float32)
-        frames = skeleton.bodies(torch.zeros(len(skeleton.osim.coordinates)), size)
-        soles, places = _soles(bodies)
-        index = torch.tensor([*soles, bodies.index("head")])
-        ends = torch.tensor(np.vstack([places, HEAD_TOP_M]), dtype=torch.float32)
-        height = skeleton.stations(frames, index, ends, size)[:, 1].numpy()
-    return float(height[-1] - height[:-1].min())
+        pose = skeleton(torch.zeros(len(skeleton.osim.coordinates)), size)
+        under = torch.tensor(places, dtype=torch.float32)
+        soles = skeleton.stations(pose.bodies, torch.tensor(index), under, size)
+    return float(pose.markers[:, 1].max() - soles[:, 1].min())
 
 
 def ground_from_camera(time: Array, root: Array, up: Array, floor_m: float) -> Array:
