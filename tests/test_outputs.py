@@ -1,13 +1,14 @@
 """Where results go: names, folders, all or nothing."""
 
 import errno
+import os
 from pathlib import Path
 
 import pytest
 
 from d3ke.errors import D3keError, OptionError
 from d3ke.files import replacing
-from d3ke.outputs import make_folder, names_of, replacing_all, stem_of, with_suffixes
+from d3ke.outputs import check_writable, names_of, replacing_all, stem_of, with_suffixes
 
 
 def written(targets: dict[str, Path]) -> None:
@@ -90,4 +91,18 @@ def test_a_link_keeps_pointing_to_the_file_that_is_replaced(tmp_path: Path) -> N
 def test_a_folder_that_cannot_be_made_is_told(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(D3keError, match="cannot be made"):
-        make_folder(tmp_path / "file" / "out.mot")
+        check_writable(tmp_path / "file" / "out.mot")
+
+
+def test_looking_whether_a_folder_can_be_made_makes_none(tmp_path: Path) -> None:
+    check_writable(tmp_path / "a" / "b" / "out.mot")
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_read_only_file_is_kept(tmp_path: Path) -> None:
+    (tmp_path / "out.mot").write_text("mine")
+    (tmp_path / "out.mot").chmod(0o400)
+    if os.access(tmp_path / "out.mot", os.W_OK):
+        pytest.skip("this user may write to any file")
+    with pytest.raises(D3keError, match="read-only"):
+        written(with_suffixes(tmp_path / "out", ["mot"]))

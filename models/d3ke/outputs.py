@@ -47,20 +47,21 @@ def with_suffixes(stem: Path, suffixes: Iterable[str]) -> dict[str, Path]:
     return {suffix: stem.with_name(f"{stem.name}.{suffix}") for suffix in suffixes}
 
 
-def make_folder(target: Path) -> None:
-    """Make the folder that a target lies in, and see that it can be written to.
+def check_writable(target: Path) -> None:
+    """See that a target can be written, and its folder made, without doing either.
 
-    Raises D3keError where it cannot, before any work has been done in vain.
+    Raises D3keError where not, before any work has been done in vain.
     """
     folder = target.parent
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise D3keError(
-            f"{folder}: cannot be made ({error.strerror}). Choose another place."
-        ) from error
-    if not os.access(folder, os.W_OK):
-        raise D3keError(f"{folder}: no permission to write here. Choose another folder.")
+    there = next(path for path in (folder, *folder.absolute().parents) if path.exists())
+    if not there.is_dir():
+        raise D3keError(f"{folder}: cannot be made: {there} is a file. Choose another place.")
+    if not os.access(there, os.W_OK):
+        raise D3keError(f"{there}: no permission to write here. Choose another folder.")
+    if target.is_dir():
+        raise D3keError(f"{target}: a folder is in the way. Remove it or choose another name.")
+    if target.exists() and not os.access(target, os.W_OK):
+        raise D3keError(f"{target}: the file is read-only. Change its permissions or its name.")
 
 
 @contextmanager
@@ -71,18 +72,21 @@ def replacing_all(targets: Mapping[str, Path]) -> Iterator[dict[str, Path]]:
     them. All targets lie in one folder. If anything fails nothing has changed.
     Raises D3keError for a target that is a folder, and what writing raises.
     """
-    first = next(iter(targets.values()))
-    make_folder(first)
+    folder = next(iter(targets.values())).parent
     for target in targets.values():
-        if target.is_dir():
-            raise D3keError(f"{target}: a folder is in the way. Remove it or choose another name.")
-    hidden = Path(tempfile.mkdtemp(prefix=".d3ke-", dir=first.parent))
+        check_writable(target)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        hidden = Path(tempfile.mkdtemp(prefix=".d3ke-", dir=folder))
+    except OSError as error:
+        raise D3keError(
+            f"{folder}: cannot be written to ({error.strerror}). Choose another place."
+        ) from error
     try:
         yield {key: hidden / target.name for key, target in targets.items()}
         for target in targets.values():
-            written = hidden / target.name
-            written.replace(os.path.realpath(target))
+            (hidden / target.name).replace(os.path.realpath(target))
     except D3keError as error:
-        raise D3keError(str(error).replace(str(hidden), str(first.parent))) from error
+        raise D3keError(str(error).replace(str(hidden), str(folder))) from error
     finally:
         shutil.rmtree(hidden, ignore_errors=True)

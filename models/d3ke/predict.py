@@ -20,7 +20,7 @@ from d3ke.network.checkpoint import DEFAULT, load_weights
 from d3ke.network.d3ke import D3KE
 from d3ke.network.device import choose_device
 from d3ke.network.inference import Regression, regress
-from d3ke.outputs import make_folder, names_of, replacing_all, stem_of, with_suffixes
+from d3ke.outputs import check_writable, names_of, replacing_all, stem_of, with_suffixes
 from d3ke.place import Placement, place, up_in_camera
 from d3ke.posing import posed
 from d3ke.prediction import Prediction, read_meta
@@ -126,7 +126,8 @@ def predict_clip(
     """
     clip, options, progress = Path(clip), options or PredictOptions(), progress or Silent()
     targets = _targets(clip, Path(output), options)
-    make_folder(targets["npz"])
+    for target in targets.values():
+        check_writable(target)
     model = model or load_weights(options.weights)
     if options.resume and _is_done(targets, _key(clip, options, model)):
         return _result(clip, targets, Prediction.load(targets["npz"]), skipped=True)
