@@ -69,16 +69,17 @@ def test_every_body_is_reached_and_sides_mirror_each_other() -> None:
 
 def test_between_frames_the_skeleton_is_between(prediction: Prediction) -> None:
     drawing = Drawing(prediction)
-    before, after = (drawing.points[index] for index in (10, 11))
-    halfway = drawing.at(10.5 / 30)
+    before, halfway, after = (drawing.at(row / 30) for row in (10, 10.5, 11))
+    assert before is not None
     assert halfway is not None
-    np.testing.assert_allclose(halfway, (before + after) / 2)
+    assert after is not None
+    np.testing.assert_allclose(halfway, (before + after) / 2, atol=1e-6)
 
 
 def test_nothing_is_drawn_across_a_long_gap(prediction: Prediction) -> None:
     drawing = Drawing(prediction)
-    drawing.points = drawing.points.copy()
-    drawing.points[5:25] = np.nan
+    drawing.joints = drawing.joints.copy()
+    drawing.joints[5:25] = np.nan
     image = grey()
     drawing.draw(Frame(10, 10 / 30, image))
     assert (image == GREY).all()

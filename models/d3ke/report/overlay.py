@@ -109,13 +109,12 @@ def _fixed(pixel: Array) -> tuple[int, int]:
 
 
 class Drawing:
-    """The skeleton of a prediction at any time of its clip, in pixels."""
+    """The skeleton of a prediction at any time of its clip."""
 
     def __init__(self, prediction: Prediction) -> None:
         self.bones = bones_of(prediction.model())
         self.time = prediction.time
-        points = np.concatenate([prediction.joints, prediction.markers], axis=1)
-        self.points = points.astype(np.float64)  # (T, J + M, 3)
+        self.joints, self.markers = prediction.joints, prediction.markers
         camera_from_ground = np.linalg.inv(prediction.ground_from_camera)
         self.camera = Camera(
             K=prediction.camera_matrix,
@@ -142,8 +141,10 @@ class Drawing:
         if span > LONGEST_GAP_S:
             return None
         part = float(np.clip((time - self.time[before]) / span, 0.0, 1.0))
-        points: Array = (1 - part) * self.points[before] + part * self.points[after]
-        return points
+        return (1 - part) * self._points(before) + part * self._points(after)
+
+    def _points(self, row: int) -> Array:
+        return np.concatenate([self.joints[row], self.markers[row]]).astype(np.float64)
 
 
 def write_overlay(
