@@ -115,17 +115,43 @@ def _pickle(path: Path) -> None:
     np.savez(path, schema_version=np.array([{"a": 1}], dtype=object))
 
 
+def _version_in_words(path: Path) -> None:
+    np.savez(path, schema_version="first")
+
+
 def _empty(path: Path) -> None:
     path.write_bytes(b"")
 
 
-@pytest.mark.parametrize("make", [_not_zip, _other_npz, _plain_array, _pickle, _empty])
+@pytest.mark.parametrize(
+    "make", [_not_zip, _other_npz, _plain_array, _pickle, _version_in_words, _empty]
+)
 def test_other_files_are_refused_in_one_line(make: Callable[[Path], None], tmp_path: Path) -> None:
     path = tmp_path / "a.npz"
     make(path)
     with pytest.raises(D3keError, match=r"a\.npz: not a") as caught:
         Prediction.load(path)
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "words"),
+    [
+        ("q", np.zeros((29, 40)), r"q is \(29, 40\), names and times say \(30, 40\)"),
+        ("markers", np.zeros((30, 3)), r"markers is \(30, 3\)"),
+        ("meta", np.array("{"), "Expecting property name"),
+        ("meta", np.array("[1]"), "cannot convert"),
+        ("time", np.float64(0), "len"),
+    ],
+)
+def test_a_changed_prediction_is_refused(
+    prediction: Prediction, tmp_path: Path, name: str, value: np.ndarray, words: str
+) -> None:
+    prediction.save(tmp_path / "a.npz")
+    with np.load(tmp_path / "a.npz", allow_pickle=False) as file:
+        np.savez(tmp_path / "a.npz", **{**file, name: value})
+    with pytest.raises(D3keError, match=f"changed since.*{words}"):
+        Prediction.load(tmp_path / "a.npz")
 
 
 def test_a_newer_schema_is_refused(prediction: Prediction, tmp_path: Path) -> None:

@@ -75,7 +75,7 @@ class Prediction:
         Raises D3keError for any other file, and for one of a newer d3ke.
         """
         arrays = _arrays(Path(path))
-        version = int(arrays.pop("schema_version", np.int64(0)))
+        version = _version(arrays)
         if version > SCHEMA_VERSION:
             raise D3keError(
                 f"{path}: written by a newer d3ke (schema {version}, this one reads up to "
@@ -84,13 +84,36 @@ class Prediction:
         missing = sorted({field.name for field in fields(cls)} - set(arrays) - {"q_std"})
         if missing or version < 1:
             raise D3keError(
-                f"{path}: not a prediction of d3ke (it lacks {', '.join(missing)}). "
+                f"{path}: not a prediction of d3ke (it lacks "
+                f"{', '.join(missing or ['schema_version'])}). "
                 "Pass the .npz that `d3ke predict` wrote."
             )
         values: dict[str, Any] = {field.name: arrays.get(field.name) for field in fields(cls)}
-        values |= {name: tuple(str(text) for text in arrays[name]) for name in TEXTS}
-        values |= {"osim": str(arrays["osim"]), "meta": json.loads(str(arrays["meta"]))}
-        return cls(**values)
+        try:
+            values |= {name: tuple(str(text) for text in arrays[name]) for name in TEXTS}
+            values |= {"osim": str(arrays["osim"]), "meta": dict(json.loads(str(arrays["meta"])))}
+            found = cls(**values)
+            found._check_shapes()
+        except (ValueError, TypeError) as error:
+            raise D3keError(
+                f"{path}: changed since `d3ke predict` wrote it ({error}). Predict the clip again."
+            ) from error
+        return found
+
+    def _check_shapes(self) -> None:
+        """Raises ValueError where arrays do not belong together."""
+        frames, coordinates = len(self.time), len(self.coordinate_names)
+        shapes = {
+            "q": (frames, coordinates),
+            "observed": (coordinates,),
+            "scales": (len(self.body_names), 3),
+            "markers": (frames, len(self.marker_names), 3),
+            "joints": (frames, len(self.joint_names), 3),
+        }
+        for name, shape in shapes.items():
+            found = np.shape(getattr(self, name))
+            if found != shape:
+                raise ValueError(f"{name} is {found}, names and times say {shape}")
 
     def motion(self) -> Motion:
         """The coordinates over time."""
@@ -115,6 +138,12 @@ def read_meta(path: str | os.PathLike[str]) -> dict[str, Any]:
     """The meta of a prediction alone, without its arrays. Raises D3keError as `load` does."""
     arrays = _arrays(Path(path), ("meta",))
     return dict(json.loads(str(arrays["meta"]))) if "meta" in arrays else {}
+
+
+def _version(arrays: dict[str, NDArray[Any]]) -> int:
+    """The schema's version; 0 where there is none."""
+    version = arrays.get("schema_version", np.int64(0))
+    return int(version) if np.issubdtype(version.dtype, np.integer) and not version.shape else 0
 
 
 def _arrays(path: Path, only: tuple[str, ...] | None = None) -> dict[str, NDArray[Any]]:
