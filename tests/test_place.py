@@ -148,6 +148,23 @@ def test_frames_without_the_person_are_bridged() -> None:
     assert np.abs(error).max() < 0.03
 
 
+@pytest.mark.parametrize("sight", [range(60, 120), range(60, 62), [*range(20), *range(90, 120)]])
+def test_what_is_not_seen_turns_nobody_round(sight: range | list[int]) -> None:
+    """Where nobody is seen the network says anything; here, a spinning top."""
+    scenery = scene(squat(heading_deg=40), camera_at())
+    there = np.zeros(120, bool)
+    there[list(sight)] = True
+    spin = np.stack([turn_about_y(50 * k)[:3, :3] for k in range(120)])
+    root = np.where(there[:, None, None], scenery.regression.root, spin)
+    landmarks = np.where(there[:, None, None], scenery.track.landmarks, np.nan)
+    track = replace(scenery.track, seen=there, landmarks=landmarks.astype(np.float32))
+    hidden = replace(scenery, track=track, regression=scenery.regression._replace(root=root))
+    result = placed(hidden)
+    assert np.abs(result.q[there, 2]).max() < np.radians(1)
+    first = int(np.argmax(there))
+    np.testing.assert_allclose(result.root[first, [0, 2], 3], 0, atol=1e-9)
+
+
 def test_too_little_of_a_person_is_refused() -> None:
     seen = scene(squat(1.0), camera_at())
     landmarks = seen.track.landmarks.copy()

@@ -94,10 +94,9 @@ def place(
     floor = find_floor(stands, (points.soles + path[:, None]) @ up)
     root = np.tile(np.eye(4), (len(path), 1, 1))
     root[:, :3, :3], root[:, :3, 3] = regression.root, path
-    first = int(np.argmax(track.seen))
-    ground = ground_from_camera(track.time[first:], root[first:], up, floor.height_m)
+    ground = ground_from_camera(track.time[track.seen], root[track.seen], up, floor.height_m)
     q = np.array(regression.q, float)
-    q[:, :6] = _root_coordinates(skeleton, ground @ root)
+    q[:, :6] = _root_coordinates(skeleton, ground @ root, track)
     tilt = tilt_by_balance(track.time, points.mass_center, points.soles, stands, up, standing_m)
     return Placement(q, ground @ root, scales, ground, standing_m, floor, tilt)
 
@@ -149,13 +148,17 @@ def ground_from_camera(time: Array, root: Array, up: Array, floor_m: float) -> A
     return transform
 
 
-def _root_coordinates(skeleton: SkeletalModel, root: Array) -> Array:
-    """The root joint's coordinates, (T, 6), its turns without jumps of a whole circle."""
+def _root_coordinates(skeleton: SkeletalModel, root: Array, track: PersonTrack) -> Array:
+    """The root joint's coordinates, (T, 6), its turns without jumps of a whole circle.
+
+    Turns are counted where the person is seen: what the network dreams up between is no motion.
+    """
     with torch.no_grad():
         coordinates = skeleton.root_coordinates(torch.as_tensor(root, dtype=torch.float32))
     q = coordinates.numpy().astype(np.float64)
-    known = np.isfinite(q).all(1)
-    q[known, :3] = np.unwrap(q[known, :3], axis=0)
+    for turn in q[:, :3].T:
+        followed = np.interp(track.time, track.time[track.seen], np.unwrap(turn[track.seen]))
+        turn += 2 * np.pi * np.round((followed - turn) / (2 * np.pi))
     return q
 
 
