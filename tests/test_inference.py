@@ -123,3 +123,19 @@ def test_only_what_the_network_predicts_is_observed(model: Reader) -> None:
     observed = regress(model, track_at(np.arange(10) / 30), CAMERA).observed
     names = {name for name, seen in zip(model.osim.coordinate_names, observed, strict=True) if seen}
     assert names == set(default_bounds(model.osim))
+
+
+class Guesser(Reader):
+    """A network that makes up body scales of 3 where it sees nobody."""
+
+    def both_ways(self, window: LandmarkWindow) -> Answer:
+        seen = window.valid.any(dim=1)[:, None, None]
+        answer = super().both_ways(window)
+        return answer._replace(scales=torch.where(seen, 1.1, 3.0) * answer.scales)
+
+
+def test_frames_without_the_person_do_not_dilute_the_body_scales() -> None:
+    seen = np.arange(900) < 150
+    track = replace(track_at(np.arange(900) / 30), seen=seen)
+    scales = regress(Guesser(), track, CAMERA).scales
+    np.testing.assert_allclose(scales, 1.1, atol=0.02)  # 24 empty windows count a thousandth each

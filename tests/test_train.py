@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from d3ke.errors import D3keError
-from d3ke.network.checkpoint import load_weights
+from d3ke.network.checkpoint import load_weights, story_of
 from d3ke.skeleton import default_model
 from d3ke.synth.landmark_clips import LandmarkClipsConfig
 from d3ke.train import TrainConfig, learning_rate, train_landmarks
@@ -102,3 +102,20 @@ def test_the_learning_rate_warms_up_and_fades() -> None:
     assert rates[0] == 0.1
     assert max(rates) == rates[10] == 1.0
     assert 0.009 < rates[-1] < 0.02
+
+
+def test_a_run_remembers_the_stages_before_it(data: Path, tmp_path: Path) -> None:
+    first = replace(TINY, steps=1, save_every=1)
+    train_landmarks(tmp_path / "one", data, default_model(), first)
+    train_landmarks(tmp_path / "two", data, default_model(), first, init=tmp_path / "one")
+    assert len(story_of(tmp_path / "one")["stages"]) == 1
+    assert len(story_of(tmp_path / "two")["stages"]) == 2
+
+
+def test_a_run_is_not_resumed_with_other_options(data: Path, tmp_path: Path) -> None:
+    config = replace(TINY, steps=1, save_every=1)
+    train_landmarks(tmp_path / "run", data, default_model(), config)
+    with pytest.raises(D3keError, match="another seed"):
+        train_landmarks(
+            tmp_path / "run", data, default_model(), replace(config, seed=5), resume=True
+        )

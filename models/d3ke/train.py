@@ -19,7 +19,7 @@ from torch.utils.data import DataLoader
 from d3ke import __version__
 from d3ke.errors import D3keError
 from d3ke.files import replacing
-from d3ke.network.checkpoint import load_weights, save_weights
+from d3ke.network.checkpoint import load_weights, save_weights, story_of
 from d3ke.network.d3ke import D3KE, D3KEConfig, default_bounds, default_priors
 from d3ke.network.landmarks import LandmarkWindow
 from d3ke.network.losses import D3KELoss, LossWeights, Target, masked_mean, on_circle
@@ -73,6 +73,7 @@ class Run:
     optimizer: torch.optim.AdamW
     config: TrainConfig
     folder: Path
+    stages: list[dict[str, Any]]  # of the weights that this run started from
     step: int = 0
     best: float = float("inf")
 
@@ -185,9 +186,10 @@ def _start(
     network = D3KEConfig(
         skeleton_sha256=osim.sha256, bounds=default_bounds(osim), priors=default_priors(osim)
     )
+    stages: list[dict[str, Any]] = []
     if init is not None:
         source = load_weights(init, osim)
-        network = source.config
+        network, stages = source.config, story_of(init).get("stages", [])
     model, average = D3KE(network, osim), D3KE(network, osim)
     if init is not None:
         model.load_state_dict(source.state_dict())
@@ -199,7 +201,7 @@ def _start(
         weight_decay=config.weight_decay,
         betas=(0.9, 0.98),
     )
-    run = Run(model, average, optimizer, config, folder)
+    run = Run(model, average, optimizer, config, folder, stages)
     if resume:
         _resume(run)
     folder.mkdir(parents=True, exist_ok=True)
@@ -214,6 +216,14 @@ def _resume(run: Run) -> None:
     path = run.folder / STATE
     if not path.is_file():
         raise D3keError(f"{run.folder}: no run to resume. Leave --resume out to start one.")
+    began = json.loads((run.folder / "config.json").read_text(encoding="utf-8"))
+    now = json.loads(json.dumps(asdict(run.config)))
+    other = [name for name in now if name != "device" and now[name] != began.get(name)]
+    if other:
+        raise D3keError(
+            f"{run.folder}: was begun with another {', '.join(other)}. "
+            "Resume with the same options, or train into another folder."
+        )
     state = load_state(path)
     run.model.load_state_dict(state.part("model"))
     run.average.load_state_dict(state.part("average"))
@@ -232,7 +242,7 @@ def _save(run: Run, row: dict[str, float], progress: Progress) -> None:
         "d3ke": __version__,
         "data": "synthetic landmarks (d3ke.synth), no real video",
         "licence": "Apache-2.0",
-        "stages": [{"what": "landmarks", "train": asdict(run.config), "log": row}],
+        "stages": [*run.stages, {"what": "landmarks", "train": asdict(run.config), "log": row}],
     }
     if error < run.best:
         run.best = error

@@ -80,6 +80,11 @@ def read_story(path: Path) -> dict[str, Any]:
     return told
 
 
+def story_of(source: str | Path) -> dict[str, Any]:
+    """What is told of weights, by the same names as load_weights takes. Raises D3keError."""
+    return read_story(_find(source))
+
+
 def shipped_weights() -> list[str]:
     """Names of the weights inside the package."""
     return sorted(path.stem for path in WEIGHTS.glob("*.safetensors"))

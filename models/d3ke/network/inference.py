@@ -17,6 +17,7 @@ from d3ke.vision.person import PersonTrack
 Array = NDArray[np.float64]
 
 BATCH = 32  # windows at a time
+LEAST_SHARE = 1e-3  # of a window without the person, so that every frame has an answer
 MAX_GAP_S = 0.35  # landmarks are interpolated over gaps up to this long
 
 
@@ -79,24 +80,29 @@ def _on_grid(track: PersonTrack, camera: Camera, rate_hz: float) -> tuple[Array,
 def _windows_mean(
     model: D3KE, landmarks: Tensor, valid: Tensor, down: Tensor
 ) -> tuple[Array, Array, Array]:
-    """Triangularly weighted mean over windows: q (G, K), root (G, 3, 3), scales (N, 3)."""
+    """Weighted mean over windows: q (G, K), root (G, 3, 3), scales (N, 3).
+
+    A window counts most in its middle, and as much as it has seen of the person: what a network
+    says of empty frames must not dilute what it says of seen ones.
+    """
     frames, length = len(landmarks), min(model.config.window, len(landmarks))
     ramp = torch.arange(length) + 0.5
-    weight = torch.minimum(ramp, length - ramp)
+    middle = torch.minimum(ramp, length - ramp)
     names = len(model.osim.coordinate_names)
     q, root = torch.zeros(frames, names), torch.zeros(frames, 3, 3)
-    total, scales, windows = torch.zeros(frames), [], 0
+    total, scales, shares = torch.zeros(frames), torch.zeros(len(model.osim.bodies), 3), 0.0
     for starts, answer in _answers(model, landmarks, valid, down, length):
-        for start, row_q, row_root in zip(starts, answer.q, answer.root, strict=True):
+        for start, row_q, row_root, row_scales in zip(starts, *answer, strict=True):
             part = slice(start, start + length)
+            share = max(float(valid[part].float().mean()), LEAST_SHARE)
+            weight = share * middle
             q[part] += weight[:, None] * row_q
             root[part] += weight[:, None, None] * row_root
             total[part] += weight
-        scales.append(answer.scales.sum(dim=0))
-        windows += len(starts)
+            scales += share * row_scales
+            shares += share
     root = roma.special_procrustes(root)
-    mean = torch.stack(scales).sum(dim=0) / windows
-    return (q / total[:, None]).numpy(), root.numpy(), mean.numpy()
+    return (q / total[:, None]).numpy(), root.numpy(), (scales / shares).numpy()
 
 
 def _answers(
