@@ -68,12 +68,31 @@ def test_the_rate_is_that_of_the_frames(tmp_path: Path, rate: float, suffix: str
 
 @pytest.mark.parametrize(
     ("rate", "sampled"),
-    [(24, 24), (29.97, 29.97), (31, 31), (50, 25), (60, 30), (100, 25), (120, 30), (240, 30)],
+    [
+        (24, 24),
+        (29.97, 29.97),
+        (31, 31),
+        (33, 33),
+        (40, 40),
+        (44, 44),
+        (50, 25),
+        (60, 30),
+        (100, 25),
+        (120, 30),
+        (240, 30),
+    ],
 )
 def test_sampling_takes_every_so_manieth_frame(tmp_path: Path, rate: float, sampled: float) -> None:
     video = Video(write_clip(tmp_path / "clip.mp4", pictures(20, (64, 48)), rate))
     numbers = [frame.index for frame in video.frames(30.0)]
     assert set(np.diff(numbers)) == {round(rate / sampled)}
+
+
+def test_where_a_clip_turns_faster_it_is_still_sampled_evenly(tmp_path: Path) -> None:
+    times = [*np.arange(20) / 30, *(20 / 30 + np.arange(40) / 60)]
+    video = Video(write_clip(tmp_path / "clip.mp4", pictures(60, (64, 48)), times=times))
+    sampled = [frame.time for frame in video.frames(30.0)]
+    assert np.diff(sampled) == pytest.approx(1 / 30, abs=1e-3)
 
 
 @pytest.mark.parametrize("clockwise", [90, 180, 270])

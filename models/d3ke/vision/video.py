@@ -12,6 +12,9 @@ from d3ke.vision.stills import Stills
 GAP_RATIO = 1.5  # longest over median frame interval above which a clip counts as uneven
 # A frame is sampled once this part of the interval has passed: 60 -> 30, 50 -> 25, 240 -> 30 Hz.
 SAMPLING_TOLERANCE = 0.92
+# A clip less than this many times too fast is sampled whole: 40 Hz is better than every other, 20.
+WHOLE_RATIO = 1.5
+WHOLE_TOLERANCE = 0.6  # instead: the step of such a clip, 0.67 of the interval, and its jitter
 
 
 class Frame(NamedTuple):
@@ -55,8 +58,12 @@ class Video:
         return self.frames()
 
     def frames(self, max_rate_hz: float = math.inf) -> Iterator[Frame]:
-        """Frames at most `max_rate_hz` apart in time; those left out are not even converted."""
-        interval = SAMPLING_TOLERANCE / max_rate_hz
+        """Every n-th frame, at about `max_rate_hz`; those left out are not even converted.
+
+        All frames of a clip below 1.5 times that rate.
+        """
+        whole = self.rate_hz < WHOLE_RATIO * max_rate_hz
+        interval = (WHOLE_TOLERANCE if whole else SAMPLING_TOLERANCE) / max_rate_hz
         sampled = -math.inf
         last, longest = None, 0.0
         for index, (time, picture) in enumerate(self._source.stamps()):
