@@ -1,6 +1,7 @@
 """The overlay: the skeleton is drawn where the person is, at every frame's own time."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import av
@@ -74,6 +75,12 @@ def test_between_frames_the_skeleton_is_between(prediction: Prediction) -> None:
     assert halfway is not None
     assert after is not None
     np.testing.assert_allclose(halfway, (before + after) / 2, atol=1e-6)
+
+
+def test_a_clip_of_one_frame_a_second_is_drawn_on(prediction: Prediction) -> None:
+    slow = Drawing(replace(prediction, time=30 * prediction.time))
+    assert slow.at(10.0) is not None
+    assert slow.at(10.5) is not None
 
 
 def test_nothing_is_drawn_across_a_long_gap(prediction: Prediction) -> None:

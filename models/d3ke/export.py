@@ -132,11 +132,16 @@ def bridged(motion: Motion) -> Motion:
     return replace(motion, q=q)
 
 
+def longest_gap_s(time: Array) -> float:
+    """The longest step between frames at times (T,) that is no gap, s: of slow clips, any usual."""
+    return max(LONGEST_GAP_S, filters.HOLE_STEPS * float(np.median(np.diff(time))))
+
+
 def gap_warnings(prediction: Prediction) -> list[str]:
     """What to know about times without the person, or without frames, between times with."""
     seen = np.flatnonzero(np.isfinite(prediction.q).all(axis=1))
     time = prediction.time
-    longest = max(LONGEST_GAP_S, filters.HOLE_STEPS * float(np.median(np.diff(time))))
+    longest = longest_gap_s(time)
     return [
         f"{'out of sight' if after > before + 1 else 'no frames'} from {time[before]:.2f} to "
         f"{time[after]:.2f} s: the .mot goes straight across, the .trc has a gap"

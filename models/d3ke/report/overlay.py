@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from d3ke.errors import D3keError
+from d3ke.export import longest_gap_s
 from d3ke.files import replacing
 from d3ke.prediction import Prediction
 from d3ke.progress import Progress, Silent
@@ -32,7 +33,6 @@ OUTLINE = (25, 25, 25)
 BONE_WIDTH = 1 / 90  # of the person's height in the picture
 SUBPIXEL_BITS = 4  # cv2 draws at 1/16 pixel
 FARTHEST_PX = 1e6  # from the picture: beyond, cv2's numbers overflow
-LONGEST_GAP_S = 0.5  # between predicted frames, across which the skeleton is still drawn
 LONGEST_SIDE_PX = 4096  # of the video written: where the levels of H.264 end
 TICKS_S = 90_000  # of the video's clock: keeps uneven times to 11 us
 
@@ -114,6 +114,7 @@ class Drawing:
     def __init__(self, prediction: Prediction) -> None:
         self.bones = bones_of(prediction.model())
         self.time = prediction.time
+        self.longest_gap_s = longest_gap_s(prediction.time)
         self.joints, self.markers = prediction.joints, prediction.markers
         camera_from_ground = np.linalg.inv(prediction.ground_from_camera)
         self.camera = Camera(
@@ -138,7 +139,7 @@ class Drawing:
         after = int(np.clip(np.searchsorted(self.time, time), 1, len(self.time) - 1))
         before = after - 1
         span = self.time[after] - self.time[before]
-        if span > LONGEST_GAP_S:
+        if span > self.longest_gap_s:
             return None
         part = float(np.clip((time - self.time[before]) / span, 0.0, 1.0))
         return (1 - part) * self._points(before) + part * self._points(after)
