@@ -1,18 +1,21 @@
 """Export: files from a prediction alone, and what OpenSim makes of them."""
 
 from dataclasses import replace
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from d3ke.errors import D3keError, OptionError
-from d3ke.export import Sampling, bridged, export, gap_warnings, sampled
+from d3ke.export import Sampling, bridged, export, gap_warnings, sampled, scaled_like
 from d3ke.motion.c3d import read_c3d
 from d3ke.motion.opensim_files import read_markers, read_motion
+from d3ke.posing import posed
 from d3ke.predict import PredictOptions, Seen, in_ground
 from d3ke.prediction import Prediction
 from d3ke.skeleton import default_model
+from d3ke.skeleton.kinematics import SkeletalModel
 from d3ke.skeleton.osim import OsimModel
 from tests.scenes import NAMES, camera_at, scene, squat
 
@@ -129,12 +132,34 @@ def test_another_model_gets_its_own_names_and_signs(saved: Path, data_dir: Path)
         "no coordinate" in warning and "elbow_flex_r" in warning for warning in done.warnings
     )
     scaled = OsimModel.from_file(done.outputs["osim"])
-    femur = [body.name for body in model.bodies].index("femur_r")
+    pelvis = model.body_names.index("pelvis")
     np.testing.assert_allclose(
-        scaled.bodies[femur].mass_center,
-        1.05 * np.array(model.bodies[femur].mass_center),
+        scaled.bodies[pelvis].mass_center,
+        1.05 * np.array(model.bodies[pelvis].mass_center),
         rtol=1e-5,
     )
+
+
+@pytest.mark.parametrize(
+    "file", ["nimblephysics/Rajagopal2015.osim", "opencap-core/LaiUhlrich2022.osim"]
+)
+def test_another_models_limbs_have_the_persons_lengths(
+    prediction: Prediction, data_dir: Path, file: str
+) -> None:
+    model = OsimModel.from_file(data_dir / "osim" / file)
+    theirs, ours = scaled_like(prediction, model), prediction.model()
+    for side in "rl":
+        chain = [f"{joint}_{side}" for joint in ("hip", "walker_knee", "ankle")]
+        arm = [f"{joint}_{side}" for joint in ("acromial", "elbow", "radius_hand")]
+        for ends in (*pairwise(chain), *pairwise(arm)):
+            assert length(theirs, *ends) == pytest.approx(length(ours, *ends), abs=1e-3), ends  # m
+
+
+def length(osim: OsimModel, first: str, second: str) -> float:
+    """Between two joint centres with every coordinate at zero, m."""
+    joints = posed(SkeletalModel(osim), np.zeros((1, len(osim.coordinates)))).joints[0]
+    first_at, second_at = (joints[osim.joint_names.index(name)] for name in (first, second))
+    return float(np.linalg.norm(first_at - second_at))
 
 
 @pytest.mark.parametrize(

@@ -36,6 +36,13 @@ Array = NDArray[np.float64]
 FILTER_HZ = 6.0  # usual for gait: Winter, Biomechanics and Motor Control, 4th ed., section 3.4
 LONGEST_GAP_S = 0.5  # out of sight for longer, the motion is unknown
 RATES_HZ = (1.0, 1000.0)  # of what can be written
+# Bodies of a limb's segment, without their side, and the body whose joint ends it.
+SEGMENTS = (
+    (("femur",), "tibia"),
+    (("tibia",), "talus"),
+    (("humerus",), "ulna"),
+    (("ulna", "radius"), "hand"),
+)
 
 
 @dataclass(frozen=True)
@@ -153,12 +160,18 @@ def gap_warnings(prediction: Prediction) -> list[str]:
 def scaled_like(prediction: Prediction, model: OsimModel) -> OsimModel:
     """Another model in the size of the prediction's, body by body of the same name.
 
+    Segments get the prediction's length, which the other model's own proportions would change.
     Bodies without a counterpart get the mean of those that have one.
     """
     known = dict(zip(prediction.body_names, prediction.scales, strict=True))
     shared = [known[name] for name in model.body_names if name in known]
     mean = np.mean(shared, axis=0) if shared else np.ones(3)
-    return model.scaled(np.array([known.get(name, mean) for name in model.body_names]))
+    scales = np.array([known.get(name, mean) for name in model.body_names])
+    ours = _lengths(prediction.model())
+    for bodies, length in _lengths(model.scaled(scales)).items():
+        if bodies in ours:
+            scales[[model.body_names.index(body) for body in bodies]] *= ours[bodies] / length
+    return model.scaled(scales)
 
 
 WRITERS: dict[str, Callable[[Path, Result], None]] = {
@@ -191,6 +204,25 @@ def _markers(prediction: Prediction, motion: Motion) -> MarkerData:
     osim = prediction.model()
     markers = posed(SkeletalModel(osim), motion.q).markers
     return MarkerData(motion.time, markers.astype(np.float64), osim.marker_names)
+
+
+def _lengths(osim: OsimModel) -> dict[tuple[str, ...], float]:
+    """Lengths of the segments that a model has with every coordinate at zero, m, by their bodies.
+
+    Joints are found by the body that they carry: their own names differ between models.
+    """
+    centres = posed(SkeletalModel(osim), np.zeros((1, len(osim.coordinates)))).joints[0]
+    start_of = {
+        joint.child.body: centre for joint, centre in zip(osim.joints, centres, strict=True)
+    }
+    lengths = {}
+    for stems, next_stem in SEGMENTS:
+        for side in ("_r", "_l"):
+            bodies, after = tuple(stem + side for stem in stems), next_stem + side
+            if {*bodies, after} <= start_of.keys():
+                span = np.linalg.norm(start_of[after] - start_of[bodies[0]])
+                lengths[bodies] = float(span)
+    return lengths
 
 
 def _left_out(prediction: Prediction, model: OsimModel) -> list[str]:
