@@ -11,11 +11,20 @@ import torch
 
 from d3ke import predict as module
 from d3ke.errors import D3keError, OptionError
+from d3ke.export import scaled_like
 from d3ke.motion.opensim_files import read_markers, read_motion
 from d3ke.network.checkpoint import load_weights, shipped_weights
 from d3ke.network.d3ke import D3KE, D3KEConfig, default_bounds, default_priors
 from d3ke.network.inference import Regression
-from d3ke.predict import PredictOptions, PredictResult, predict, predict_clip, predict_clips
+from d3ke.predict import (
+    PredictOptions,
+    PredictResult,
+    Seen,
+    in_ground,
+    predict,
+    predict_clip,
+    predict_clips,
+)
 from d3ke.prediction import Prediction
 from d3ke.progress import Silent
 from d3ke.skeleton import default_model
@@ -99,12 +108,27 @@ def test_what_was_assumed_is_told(clip: Path, seen: Scene, show: Show, model: D3
     listener = Silent()
     found = predict(clip, None, model, listener)
     assumed = found.meta["assumed"]
-    assert set(assumed) == {"focal_length", "gravity", "height", "floor"}
-    assert len(listener.notes) == 4
+    assert set(assumed) == {"focal_length", "gravity", "height", "mass", "floor"}
+    assert len(listener.notes) == 5
     assert all(note.startswith(f"{clip}: assumed ") for note in listener.notes)
     show(seen)
     told = predict(clip, PredictOptions(height_m=1.8, pitch_deg=0), model)
-    assert set(told.meta["assumed"]) == {"floor"}
+    assert set(told.meta["assumed"]) == {"floor", "mass"}
+
+
+@pytest.mark.parametrize(("height_m", "mass_kg"), [(1.5, 57.5), (1.715, 75.2), (1.9, 92.3)])
+def test_mass_keeps_the_body_mass_index_of_the_model(
+    seen: Scene, height_m: float, mass_kg: float
+) -> None:
+    sight = Seen(seen.track, seen.camera, seen.regression, 30.0)
+    found = in_ground(sight, default_model(), PredictOptions(height_m=height_m))
+    bodies = found.model().bodies
+    assert sum(body.mass_kg for body in bodies) == pytest.approx(mass_kg, rel=0.01)
+    assert (
+        found.meta["assumed"]["mass"] == f"{sum(b.mass_kg for b in bodies):.0f} kg, from the height"
+    )
+    other = scaled_like(found, default_model())
+    assert sum(body.mass_kg for body in other.bodies) == pytest.approx(mass_kg, rel=0.01)
 
 
 def test_warnings_are_kept_without_the_clips_path(

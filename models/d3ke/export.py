@@ -171,7 +171,16 @@ def scaled_like(prediction: Prediction, model: OsimModel) -> OsimModel:
     for bodies, length in _lengths(model.scaled(scales)).items():
         if bodies in ours:
             scales[[model.body_names.index(body) for body in bodies]] *= ours[bodies] / length
-    return model.scaled(scales)
+    return model.scaled(scales, mass_of(model, prediction.meta.get("mass_ratio", 1.0)))
+
+
+def mass_of(model: OsimModel, ratio: float) -> float | None:
+    """The mass in kg of a model's person, its own times `ratio`; None for a model without masses.
+
+    ratio: of the standing heights, squared, so that the body-mass index stays the model's.
+    Source: Quetelet 1835, weight grows as the square of the height among adults.
+    """
+    return ratio * sum(body.mass_kg for body in model.bodies) or None
 
 
 WRITERS: dict[str, Callable[[Path, Result], None]] = {

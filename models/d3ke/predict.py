@@ -14,14 +14,22 @@ from numpy.typing import NDArray
 from d3ke import __version__
 from d3ke.balance import SUSPECT_DEG
 from d3ke.errors import D3keError, OptionError
-from d3ke.export import FILTER_HZ, LONGEST_GAP_S, Sampling, gap_warnings, sampled, write_files
+from d3ke.export import (
+    FILTER_HZ,
+    LONGEST_GAP_S,
+    Sampling,
+    gap_warnings,
+    mass_of,
+    sampled,
+    write_files,
+)
 from d3ke.files import content_hash
 from d3ke.network.checkpoint import DEFAULT, load_weights
 from d3ke.network.d3ke import D3KE
 from d3ke.network.device import choose_device
 from d3ke.network.inference import Regression, regress
 from d3ke.outputs import check_writable, names_of, replacing_all, stem_of, with_suffixes
-from d3ke.place import Placement, place, up_in_camera
+from d3ke.place import Placement, place, standing_height, up_in_camera
 from d3ke.posing import posed
 from d3ke.prediction import Prediction, read_meta
 from d3ke.progress import Progress, Silent
@@ -214,6 +222,8 @@ def in_ground(seen: Seen, osim: OsimModel, options: PredictOptions) -> Predictio
         seen.regression, track, camera, skeleton, options.height_m, options.pitch_deg or 0.0
     )
     pose = posed(skeleton, placement.q, placement.scales)
+    mass_ratio = (placement.height_m / _base_height(skeleton)) ** 2
+    scaled = osim.scaled(placement.scales, mass_of(osim, mass_ratio))
     unknown = _out_of_sight(track)
     for values in (placement.q, pose.markers, pose.joints):
         values[unknown] = np.nan
@@ -235,18 +245,25 @@ def in_ground(seen: Seen, osim: OsimModel, options: PredictOptions) -> Predictio
         image_size=np.array(camera.size, np.int64),
         landmarks=track.landmarks,
         boxes=track.boxes,
-        osim=osim.scaled(placement.scales).xml,
+        osim=scaled.xml,
         meta={
             "d3ke": __version__,
             "rate_hz": seen.rate_hz,
             "camera": camera.source,
             "skeleton": osim.sha256,
             "height_m": placement.height_m,
+            "mass_ratio": mass_ratio,
             "floor": placement.floor._asdict(),
             "tilt": placement.tilt and placement.tilt._asdict(),
-            "assumed": _assumed(options, camera, placement, len(track.time)),
+            "assumed": _assumed(options, camera, placement, len(track.time))
+            | {"mass": f"{sum(body.mass_kg for body in scaled.bodies):.0f} kg, from the height"},
         },
     )
+
+
+def _base_height(skeleton: SkeletalModel) -> float:
+    """The standing height of the model in its own size, metres."""
+    return standing_height(skeleton, np.ones((len(skeleton.osim.bodies), 3)))
 
 
 def _out_of_sight(track: PersonTrack) -> NDArray[np.bool_]:
