@@ -382,11 +382,12 @@ def test_ctrl_c_ends_with_130_and_nothing_half_written(tmp_path: Path) -> None:
     make.clip(clip, make.walk(90) * 4, (640, 286))
     command = [sys.executable, "-c", PROGRAM, "predict", str(clip), "-o", str(out), "--overlay"]
     with subprocess.Popen(command, stderr=subprocess.PIPE, stdout=subprocess.PIPE) as running:
-        while not out.is_dir() and running.poll() is None:  # it is made just before the work
+        while not out.is_dir() and running.poll() is None:  # it is made just before the writing
             time.sleep(0.02)
-        time.sleep(1.0)
+        time.sleep(0.2)  # the overlay of 360 frames takes longer
         running.send_signal(signal.SIGINT)
         told, error = running.communicate(timeout=60)
     assert running.returncode == 130
-    assert (told, error) == (b"", b"interrupted: what was being written has been removed.\n")
+    assert told == b""
+    assert error.splitlines()[-1] == b"interrupted: what was being written has been removed."
     assert files(tmp_path) == {"long.mp4"}
