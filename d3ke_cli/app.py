@@ -1,6 +1,7 @@
 """The d3ke command, and the one place where errors become words and exit codes."""
 
 import errno
+import io
 import os
 import platform
 import sys
@@ -60,6 +61,7 @@ def main(arguments: list[str] | None = None) -> int:
     """Run the command line (None: the process's own). Returns the exit code."""
     arguments = sys.argv[1:] if arguments is None else arguments
     try:
+        _let_any_name_through()
         status = app(arguments, prog_name="d3ke", standalone_mode=False)
         sys.stdout.flush()
     except (Exception, KeyboardInterrupt) as error:
@@ -69,6 +71,13 @@ def main(arguments: list[str] | None = None) -> int:
     if status == ExitStatus.INTERRUPTED:
         show_line("interrupted: what was being written has been removed.")
     return int(status or ExitStatus.DONE)
+
+
+def _let_any_name_through() -> None:
+    """File names that are not text of the terminal's encoding are shown as the bytes they are."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="surrogateescape")
 
 
 def _told(error: BaseException) -> ExitStatus:
@@ -85,6 +94,9 @@ def _told(error: BaseException) -> ExitStatus:
         return ExitStatus.MISUSED if isinstance(error, OptionError) else ExitStatus.FAILED
     if isinstance(error, MemoryError) or type(error).__name__ == OUT_OF_DEVICE_MEMORY:
         show_line("error: out of memory. Close other programs, or choose --device cpu.")
+        return ExitStatus.FAILED
+    if isinstance(error, OSError) and error.errno == errno.ENAMETOOLONG:
+        show_line("error: a file name is too long for this system. Choose a shorter one.")
         return ExitStatus.FAILED
     if isinstance(error, OSError):
         return _told_of_stdout(error)

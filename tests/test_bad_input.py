@@ -234,6 +234,8 @@ OPTIONS = [
     Row("two lenses", "predict {walk} -o out --fov 60 --calibration a", None, ("--fov",), 2),
     Row("no rate", "predict {walk} -o out --rate 0", None, ("rate", "Hz"), 2),
     Row("no filter", "predict {walk} -o out --filter -1", None, ("filter", "0"), 2),
+    Row("a singular filter", "predict {walk} -o out --filter 1e-9", None, ("filter", "0.1"), 2),
+    Row("an endless name", f"predict {{walk}} -o {'x' * 300}.mot", None, ("too long", "shorter")),
     Row("nobody's rule", "predict {walk} -o out --person me", None, ("me", "largest"), 2),
     Row("three numbers", "predict {walk} -o out --person 1,2,3", None, ("X,Y,WIDTH,HEIGHT",), 2),
     Row("a video out", "predict {walk} -o out.mp4", None, (".mp4", ".mot"), 2),

@@ -119,3 +119,15 @@ def test_a_run_is_not_resumed_with_other_options(data: Path, tmp_path: Path) -> 
         train_landmarks(
             tmp_path / "run", data, default_model(), replace(config, seed=5), resume=True
         )
+
+
+def test_a_file_in_the_way_of_a_run_is_named(data: Path, tmp_path: Path) -> None:
+    (tmp_path / "run").write_text("no folder")
+    with pytest.raises(D3keError, match="no folder for a run"):
+        train_landmarks(tmp_path / "run", data, default_model(), TINY)
+
+
+def test_data_that_are_not_there_leave_no_run_behind(tmp_path: Path) -> None:
+    with pytest.raises(D3keError):
+        train_landmarks(tmp_path / "run", tmp_path / "nothing", default_model(), TINY)
+    assert not (tmp_path / "run").exists()

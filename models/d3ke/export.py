@@ -33,6 +33,7 @@ from d3ke.skeleton.osim import OsimModel
 
 Array = NDArray[np.float64]
 
+LEAST_FILTER_HZ = 0.1  # slower than anybody moves; far below, a filter is singular
 FILTER_HZ = 6.0  # usual for gait: Winter, Biomechanics and Motor Control, 4th ed., section 3.4
 LONGEST_GAP_S = 0.5  # out of sight for longer, the motion is unknown
 RATES_HZ = (1.0, 1000.0)  # of what can be written
@@ -59,8 +60,11 @@ class Sampling:
         low, high = RATES_HZ
         if self.rate_hz is not None and not low <= self.rate_hz <= high:
             raise OptionError(f"a rate of {self.rate_hz:g} Hz: give one from {low:g} to {high:g}.")
-        if not self.filter_hz >= 0:
-            raise OptionError(f"a filter at {self.filter_hz:g} Hz: give a cut-off, or 0 for none.")
+        if self.filter_hz != 0 and not self.filter_hz >= LEAST_FILTER_HZ:
+            raise OptionError(
+                f"a filter at {self.filter_hz:g} Hz: give a cut-off from {LEAST_FILTER_HZ:g} Hz, "
+                "or 0 for none."
+            )
 
 
 class Result(NamedTuple):

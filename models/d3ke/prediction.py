@@ -162,5 +162,5 @@ def _arrays(path: Path, only: tuple[str, ...] | None = None) -> dict[str, NDArra
         zlib.error,
     ) as error:
         raise D3keError(
-            f"{path}: not a readable .npz ({error}). Pass the .npz that `d3ke predict` wrote."
+            f"{path}: not a readable .npz. Pass the .npz that `d3ke predict` wrote."
         ) from error

@@ -94,10 +94,10 @@ def train_landmarks(
     start from. Raises D3keError where a run is in the way, or there is none to resume.
     """
     progress = progress or Silent()
-    run = _start(output, osim, config, resume, init)
     clip_config = replace(config.clips, batch=config.batch)
-    stream = landmark_clips(osim, data, config.seed, clip_config, progress, run.step)
     held_out = landmark_clips(osim, data, config.seed + VALIDATION_SEED, clip_config, progress)
+    run = _start(output, osim, config, resume, init)
+    stream = landmark_clips(osim, data, config.seed, clip_config, progress, run.step)
     ahead = 4 if config.workers else None  # batches
     loader = DataLoader(stream, batch_size=None, num_workers=config.workers, prefetch_factor=ahead)
     loss = D3KELoss(
@@ -204,7 +204,12 @@ def _start(
     run = Run(model, average, optimizer, config, folder, stages)
     if resume:
         _resume(run)
-    folder.mkdir(parents=True, exist_ok=True)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise D3keError(
+            f"{folder}: no folder for a run ({error.strerror}). Name another."
+        ) from error
     osim.write(folder / "skeleton.osim")
     with replacing(folder / "config.json") as temporary:
         temporary.write_text(json.dumps(asdict(config), indent=2) + "\n", encoding="utf-8")

@@ -154,7 +154,7 @@ def _write(target: Target, lines: Iterable[str]) -> None:
         return
     with (
         replacing(target) as temporary,
-        temporary.open("w", encoding="utf-8", newline="\n") as file,
+        temporary.open("w", encoding="utf-8", errors="replace", newline="\n") as file,
     ):
         file.writelines(lines)
 
