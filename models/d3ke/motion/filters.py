@@ -69,17 +69,6 @@ def resample(
     return result.reshape(len(targets), *np.shape(values)[1:])
 
 
-def fill_gaps(
-    time: ArrayLike, values: ArrayLike, max_gap_s: float = MAX_GAP_S, method: str = "cubic"
-) -> Array:
-    """Values with the gaps up to max_gap_s filled; what was there stays as it was.
-
-    time: (T,) s, rising. values: (T, ...), NaN = gap. Returns (T, ...).
-    """
-    known = np.asarray(values, dtype=np.float64)
-    return np.where(np.isnan(known), resample(time, known, time, method, max_gap_s), known)
-
-
 def lowpass(values: ArrayLike, rate: float, cutoff_hz: float) -> Array:
     """A zero-lag fourth-order Butterworth low-pass, as gait laboratories use it.
 

@@ -71,7 +71,7 @@ class D3KEConfig:
     heads: int = 8
     feedforward: int = 768
     window: int = 64  # frames
-    stride: int = 16  # frames between windows at inference: 8 is no better and costs twice
+    stride: int = 16  # frames between windows at inference
     rate_hz: float = 30.0  # of the frames in a window
     bounds: Mapping[str, tuple[float, float]] = field(default_factory=dict)  # rad, of the predicted
     priors: Mapping[str, float] = field(default_factory=dict)  # rad, of the rest where not 0

@@ -17,6 +17,7 @@ from d3ke.vision.world_landmarks import world_regression
 
 HIPS = (23, 24)
 LANDMARKS = 33
+NEIGHBOURS = 5  # frames that a frame's features are mixed of
 MIN_BOX = 1e-3  # of the focal length: keeps an empty window finite
 BONE_GAIN, BOX_GAIN = 4.0, 3.0  # bring features to about unit variance
 
@@ -43,12 +44,12 @@ class LandmarkEncoder(nn.Module):
 
     bones_from_landmarks: Tensor
 
-    def __init__(self, width: int, kernel: int = 5) -> None:
+    def __init__(self, width: int) -> None:
         super().__init__()
         bones = world_regression().bones_from_landmarks
         self.register_buffer("bones_from_landmarks", bones, persistent=False)
         inputs = 3 * LANDMARKS + 3 * len(bones) + 6
-        self.mix = nn.Conv1d(inputs, width, kernel, padding=kernel // 2)
+        self.mix = nn.Conv1d(inputs, width, NEIGHBOURS, padding=NEIGHBOURS // 2)
 
     def forward(self, window: LandmarkWindow) -> tuple[Tensor, Tensor]:
         """Returns features (B, T, width) and the virtual cameras (B, T, 3, 3), x_view = R x_cam."""
