@@ -1,0 +1,1 @@
+"""Data sets: pictures of people with their OpenSim labels, in shards."""
