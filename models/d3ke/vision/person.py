@@ -1,8 +1,10 @@
 """The person in a video: landmarks frame by frame, and who that person is."""
 
 import os
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,7 +22,7 @@ from d3ke.vision.blazepose import (
 )
 from d3ke.vision.rules import RULES, Rule, start_of
 from d3ke.vision.tracking import Finder, Tracker
-from d3ke.vision.video import Video
+from d3ke.vision.video import Frame, Video
 
 SAMPLING_HZ = 30.0  # rate of the landmarks: what the temporal network was trained on
 MOST_THREADS = 4  # the networks gain little from more
@@ -49,6 +51,14 @@ class PersonTrack:
     size: tuple[int, int]
 
 
+class Followed(NamedTuple):
+    """A track; sides of the regions in which the person was seen, px; whether others were seen."""
+
+    track: PersonTrack
+    regions: list[float]
+    others: bool
+
+
 def track_person(
     video: Video,
     rule: Rule = "largest",
@@ -64,27 +74,40 @@ def track_person(
     a network that is none.
     """
     progress = progress or Silent()
-    threads = landmark_threads()
-    network = LandmarkNetwork(landmark_model or LANDMARK_FILE, threads)
-    finder = Finder(PoseDetector(threads=threads), network)
+    finder = open_finder(landmark_model, landmark_threads())
     tracker = Tracker(finder, *start_of(rule, video, finder))
+    progress.start("landmarks", video.frame_count)
+    followed = follow(ahead(video.frames(rate_hz)), video.size, tracker, progress)
+    progress.finish()
+    _check_length(video, len(followed.track.time), rate_hz)
+    _check_person(video, followed, rule, progress)
+    return followed.track
+
+
+def open_finder(landmark_model: Path | None = None, threads: int = 1) -> Finder:
+    """The two networks of BlazePose, with so many threads each."""
+    network = LandmarkNetwork(landmark_model or LANDMARK_FILE, threads)
+    return Finder(PoseDetector(threads=threads), network)
+
+
+def follow(
+    stream: Iterable[Frame],
+    size: tuple[int, int],
+    tracker: Tracker,
+    progress: Progress | None = None,
+) -> Followed:
+    """Follow one person through frames of any origin. size: (width, height) px."""
+    progress = progress or Silent()
     times: list[float] = []
     frames: list[int] = []
     found: list[Landmarks | None] = []
-    regions: list[float] = []  # sides, px
-    progress.start("landmarks", video.frame_count)
-    for frame in ahead(video.frames(rate_hz)):
+    for frame in stream:
         progress.advance(frame.index + 1 - (frames[-1] + 1 if frames else 0))
-        landmarks = tracker.step(frame.image, frame.time)
+        found.append(tracker.step(frame.image, frame.time))
         times.append(frame.time)
         frames.append(frame.index)
-        found.append(landmarks)
-        if landmarks is not None:
-            regions.append(landmarks.following.size)
-    progress.finish()
-    _check_length(video, len(times), rate_hz)
-    _check_person(video, regions, len(times), rule, tracker.others, progress)
-    return _track(times, frames, found, video.size)
+    regions = [one.following.size for one in found if one is not None]
+    return Followed(_track(times, frames, found, size), regions, tracker.others)
 
 
 def landmark_threads() -> int:
@@ -117,10 +140,9 @@ def _check_length(video: Video, count: int, rate_hz: float) -> None:
         )
 
 
-def _check_person(
-    video: Video, regions: list[float], count: int, rule: Rule, others: bool, progress: Progress
-) -> None:
+def _check_person(video: Video, followed: Followed, rule: Rule, progress: Progress) -> None:
     """Refuse a clip without a usable person; warn of what makes the result less sure."""
+    regions, count = followed.regions, len(followed.track.time)
     if not regions:
         where = f"no person found in {count} frames"
         if not isinstance(rule, str):
@@ -140,7 +162,7 @@ def _check_person(
         )
     if len(regions) < MOSTLY_SEEN * count:
         progress.warn(f"{video.path}: the person is seen in {len(regions)} of {count} frames")
-    if others and isinstance(rule, str):
+    if followed.others and isinstance(rule, str):
         ways = ", ".join(name for name in RULES if name != rule)
         progress.warn(
             f"{video.path}: more than one person is in the picture; the {rule} one at the start "

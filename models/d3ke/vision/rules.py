@@ -41,17 +41,18 @@ def start_of(rule: Rule, video: Video, finder: Finder) -> tuple[Choice, Roi | No
         if rule == "centre":
             return lambda people: _most_central(people, video.size), None
         if rule == "moving":
-            return _largest, _most_moving(video, finder)
+            return largest, _most_moving(video, finder)
         if rule == "largest":
-            return _largest, None
+            return largest, None
         raise D3keError(
             f"{rule}: no rule to choose a person. Say {', '.join(RULES)}, or a box as "
             f"x,y,width,height in px."
         )
-    return _largest, _box_region(rule, video)
+    return largest, _box_region(rule, video)
 
 
-def _largest(people: Sequence[Person]) -> Person | None:
+def largest(people: Sequence[Person]) -> Person | None:
+    """Whoever fills the most of the picture."""
     return max(people, key=lambda person: person.roi.size, default=None)
 
 
