@@ -39,7 +39,7 @@ class Film(NamedTuple):
     """A clip as a video: T frames of a camera window, and their truth.
 
     frames: (H, W, 3) u1 each; camera_matrix (3, 3), R (T, 3, 3), t (T, 3): of the window,
-    x_cam = R x_ground + t; window_R (3, 3): x_window = window_R x_phone; q (T, K), scales (N, 3);
+    x_cam = R x_ground + t; window_turn (3, 3): x_window = window_turn x_phone; q (T, K), scales (N, 3);
     root (T, 4, 4): the pelvis in the window's camera; joints (T, J, 3), markers (T, M, 3): ground.
     """
 
@@ -49,7 +49,7 @@ class Film(NamedTuple):
     camera_matrix: Doubles
     R: Doubles
     t: Doubles
-    window_R: Doubles
+    window_turn: Doubles
     q: Floats
     scales: Floats
     root: Floats
@@ -118,7 +118,7 @@ class SyntheticPeople:
             camera_matrix=K,
             R=R,
             t=t,
-            window_R=turn,
+            window_turn=turn,
             q=acted.q.numpy(),
             scales=actor.adult.scales.numpy(),
             root=_in_camera(acted.bodies[:, self._pelvis].numpy(), R, t),
