@@ -3,7 +3,7 @@
 from dataclasses import replace
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -35,6 +35,21 @@ def train(
     synthetic: Annotated[
         int, typer.Option("--synthetic", metavar="SEED", help="Seed of the synthetic people.")
     ],
+    records: Annotated[
+        Path | None,
+        typer.Option(
+            "--records",
+            metavar="DIR",
+            help="What BlazePose said of rendered clips, to be mixed in: a folder that "
+            "d3ke prepare landmarks made. [default: none]",
+        ),
+    ] = None,
+    record_share: Annotated[
+        float | None,
+        typer.Option(
+            "--record-share", min=0, max=1, help="Part of the windows that come from records."
+        ),
+    ] = None,
     backbone: Annotated[
         Backbone, typer.Option("--backbone", help="What turns a frame into features.")
     ] = Backbone.LANDMARKS,
@@ -45,6 +60,12 @@ def train(
     batch: Annotated[
         int | None,
         typer.Option("--batch", min=1, help="Windows an update. [default: as the shipped weights]"),
+    ] = None,
+    learning_rate: Annotated[
+        float | None,
+        typer.Option(
+            "--learning-rate", min=0, help="The highest. [default: as the shipped weights]"
+        ),
     ] = None,
     init: Annotated[
         str | None,
@@ -68,12 +89,26 @@ def train(
     from d3ke.train import TrainConfig, train_landmarks
 
     config = TrainConfig(seed=synthetic, precision=precision, device=choose_device(device))
-    config = replace(config, steps=steps or config.steps, batch=batch or config.batch)
+    wishes: dict[str, Any] = {
+        "steps": steps,
+        "batch": batch,
+        "learning_rate": learning_rate,
+        "record_share": record_share,
+    }
+    wished = {name: wish for name, wish in wishes.items() if wish is not None}
+    config = replace(config, **wished)
     progress = RichProgress()
 
     def work(run: Path) -> None:
         best = train_landmarks(
-            run, data, default_model(), config, resume=resume, init=init, progress=progress
+            run,
+            data,
+            default_model(),
+            config,
+            records=records,
+            resume=resume,
+            init=init,
+            progress=progress,
         )
         if as_json:
             show_json({"output": best, "steps": config.steps})

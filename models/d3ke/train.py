@@ -18,7 +18,7 @@ from torch.utils.data import DataLoader
 
 from d3ke import __version__
 from d3ke.errors import D3keError
-from d3ke.files import replacing
+from d3ke.files import content_hash, replacing
 from d3ke.network.checkpoint import load_weights, save_weights, story_of
 from d3ke.network.d3ke import D3KE, D3KEConfig, default_bounds, default_priors
 from d3ke.network.landmarks import LandmarkWindow
@@ -27,12 +27,10 @@ from d3ke.network.training_state import load_state, save_state
 from d3ke.progress import Progress, Silent
 from d3ke.skeleton.kinematics import SkeletalModel
 from d3ke.skeleton.osim import OsimModel
-from d3ke.synth.landmark_clips import (
-    LandmarkBatch,
-    LandmarkClips,
-    LandmarkClipsConfig,
-    landmark_clips,
-)
+from d3ke.synth.landmark_batches import BatchStream, LandmarkBatch
+from d3ke.synth.landmark_clips import LandmarkClipsConfig, landmark_clips
+from d3ke.synth.landmark_records import read_records
+from d3ke.synth.landmark_windows import MixedBatches, RecordWindows, RecordWindowsConfig
 
 VALIDATION_SEED = 1_000_003  # added to a run's seed: people and procedural motions never trained on
 STATE = "resume.safetensors"
@@ -62,6 +60,8 @@ class TrainConfig:
         )
     )
     clips: LandmarkClipsConfig = field(default_factory=LandmarkClipsConfig)
+    records: str | None = None  # hash of the records' folder, set by the run itself
+    record_share: float = 0.5  # part of the windows that are cut from records, where there are any
 
 
 @dataclass
@@ -84,20 +84,24 @@ def train_landmarks(
     osim: OsimModel,
     config: TrainConfig,
     *,
+    records: Path | None = None,
     resume: bool = False,
     init: str | Path | None = None,
     progress: Progress | None = None,
 ) -> Path:
     """Train the landmark network on synthetic clips and return its best weights.
 
-    output: the run's folder. data: the folder with `motions` and `anthropometry`. init: weights to
-    start from. Raises D3keError where a run is in the way, or there is none to resume.
+    output: the run's folder. data: the folder with `motions` and `anthropometry`. records: what
+    BlazePose said of rendered clips, to be mixed in; then their held-out clips say which weights
+    are best. init: weights to start from. Raises D3keError where a run is in the way, or there is
+    none to resume.
     """
     progress = progress or Silent()
-    clip_config = replace(config.clips, batch=config.batch)
-    held_out = landmark_clips(osim, data, config.seed + VALIDATION_SEED, clip_config, progress)
+    if records is not None:
+        config = replace(config, records=content_hash(records)[:16])
+    held_out = _held_out(data, records, osim, config, progress)
     run = _start(output, osim, config, resume, init)
-    stream = landmark_clips(osim, data, config.seed, clip_config, progress, run.step)
+    stream = _stream(data, records, osim, config, progress, run.step)
     ahead = 4 if config.workers else None  # batches
     loader = DataLoader(stream, batch_size=None, num_workers=config.workers, prefetch_factor=ahead)
     loss = D3KELoss(
@@ -119,14 +123,52 @@ def train_landmarks(
             pace = counted * config.batch / (time.monotonic() - started)
             row = {"step": run.step, "windows_per_s": pace}
             row |= {name: value / counted for name, value in sums.items()}
-            _save(run, row | validate(run.average, held_out, config), progress)
+            for name, batches in held_out.items():
+                errors = validate(run.average, batches, config)
+                row |= {f"{name}_{group}": error for group, error in errors.items()}
+            _save(run, row, progress)
             started, sums, counted = time.monotonic(), {}, 0
     progress.finish()
     return output / "best.safetensors"
 
 
-def validate(model: D3KE, held_out: LandmarkClips, config: TrainConfig) -> dict[str, float]:
-    """Mean absolute error on held-out synthetic people: lower limb, all, pelvis; deg."""
+def _stream(
+    data: Path,
+    records: Path | None,
+    osim: OsimModel,
+    config: TrainConfig,
+    progress: Progress,
+    first: int,
+) -> BatchStream:
+    """What is trained on, from batch `first` on: modelled errors, mixed with real ones."""
+    cut = round(config.record_share * config.batch) if records else 0
+    clips = replace(config.clips, batch=config.batch - cut)
+    if records is None or cut == 0:
+        return landmark_clips(osim, data, config.seed, clips, progress, first)
+    windows = RecordWindowsConfig(config.clips.frames, cut, config.clips.focal_sd)
+    streams: list[BatchStream] = [
+        RecordWindows(osim, read_records(records, "train"), windows, config.seed)
+    ]
+    if cut < config.batch:
+        streams.append(landmark_clips(osim, data, config.seed, clips, progress))
+    return MixedBatches(streams, first)
+
+
+def _held_out(
+    data: Path, records: Path | None, osim: OsimModel, config: TrainConfig, progress: Progress
+) -> dict[str, BatchStream]:
+    """What weights are judged by: people and procedural motions that are never trained on."""
+    seed = config.seed + VALIDATION_SEED
+    clips = replace(config.clips, batch=config.batch)
+    found: dict[str, BatchStream] = {"valid": landmark_clips(osim, data, seed, clips, progress)}
+    if records is not None:
+        windows = RecordWindowsConfig(config.clips.frames, config.batch, config.clips.focal_sd)
+        found["records"] = RecordWindows(osim, read_records(records, "valid"), windows, seed)
+    return found
+
+
+def validate(model: D3KE, held_out: BatchStream, config: TrainConfig) -> dict[str, float]:
+    """Mean absolute error on held-out synthetic people: lower limb, knees, all; deg."""
     names = model.osim.coordinate_names
     legs = [i for i, n in enumerate(names) if n.startswith(("hip_", "knee_", "ankle_"))]
     knees = [i for i, n in enumerate(names) if n.startswith("knee_")]
@@ -140,7 +182,7 @@ def validate(model: D3KE, held_out: LandmarkClips, config: TrainConfig) -> dict[
             for group, columns in groups.items():
                 mean = masked_mean(error[..., columns].mean(dim=2), batch.window.valid)
                 sums[group] += float(mean) / config.validation_batches
-    return {f"valid_{group}": value for group, value in sums.items()}
+    return sums
 
 
 def _step(run: Run, loss: D3KELoss, batch: LandmarkBatch) -> dict[str, float]:
@@ -239,13 +281,14 @@ def _resume(run: Run) -> None:
 def _save(run: Run, row: dict[str, float], progress: Progress) -> None:
     """Write the log, the weights, and the state to resume from."""
     _log(run.folder / "log.csv", row)
-    error = row["valid_all_deg"]
+    judge = "valid" if run.config.records is None else "records"
+    error = row[f"{judge}_all_deg"]
     progress.note(
-        f"step {run.step}: validation {error:.2f} deg, legs {row['valid_legs_deg']:.2f} deg"
+        f"step {run.step}: validation {error:.2f} deg, legs {row[f'{judge}_legs_deg']:.2f} deg"
     )
     story = {
         "d3ke": __version__,
-        "data": "synthetic landmarks (d3ke.synth), no real video",
+        "data": "synthetic people (d3ke.synth), no real video",
         "licence": "Apache-2.0",
         "stages": [*run.stages, {"what": "landmarks", "train": asdict(run.config), "log": row}],
     }

@@ -47,18 +47,18 @@ def regress(
     down: (3,) gravity's direction in the camera; by default the camera is level.
     """
     model = model.to(device)
-    grid, landmarks, valid = _on_grid(track, camera, model.config.rate_hz)
+    grid, landmarks, valid = on_grid(track, camera, model.config.rate_hz)
     gravity = torch.tensor([0.0, 1.0, 0.0] if down is None else down, dtype=torch.float32)
     q, root, scales = _windows_mean(model, landmarks.to(device), valid.to(device), gravity)
     return Regression(
-        q=_at(track.time, grid, _clamped(model, q)),
-        root=_rotations_at(track.time, grid, root),
+        q=values_at(track.time, grid, _clamped(model, q)),
+        root=rotations_at(track.time, grid, root),
         scales=scales.astype(np.float64),
         observed=_observed(model),
     )
 
 
-def _on_grid(track: PersonTrack, camera: Camera, rate_hz: float) -> tuple[Array, Tensor, Tensor]:
+def on_grid(track: PersonTrack, camera: Camera, rate_hz: float) -> tuple[Array, Tensor, Tensor]:
     """Landmarks over the focal length on a uniform grid: times (G,), (G, 33, 6), valid (G,)."""
     seen = track.seen
     grid = np.arange(track.time[0], track.time[-1] + 0.5 / rate_hz, 1 / rate_hz)
@@ -136,14 +136,14 @@ def _observed(model: D3KE) -> NDArray[np.bool_]:
     return observed
 
 
-def _at(time: Array, grid: Array, values: Array) -> Array:
+def values_at(time: Array, grid: Array, values: Array) -> Array:
     """Values (G, ...) of the grid at other times, linearly."""
     columns = [np.interp(time, grid, column) for column in values.reshape(len(grid), -1).T]
     return np.stack(columns, axis=1).reshape(len(time), *values.shape[1:])
 
 
-def _rotations_at(time: Array, grid: Array, rotations: Array) -> Array:
+def rotations_at(time: Array, grid: Array, rotations: Array) -> Array:
     """Rotations (G, 3, 3) of the grid at other times: linear, then the nearest rotation."""
-    mixed = torch.from_numpy(_at(time, grid, rotations.astype(np.float64)))
+    mixed = torch.from_numpy(values_at(time, grid, rotations.astype(np.float64)))
     nearest: Array = roma.special_procrustes(mixed).numpy()
     return nearest

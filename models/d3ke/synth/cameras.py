@@ -13,6 +13,7 @@ from d3ke.network.landmarks import aim
 DISTANCE_M = (1.8, 6.5)
 HEIGHT_M = (0.5, 1.8)
 PITCH_SD_DEG, ROLL_SD_DEG = 4.0, 2.0
+KNOWN_PITCH_SHARE = 0.3  # part of the cameras whose pitch the user has measured
 AIMED_SHARE = 0.5  # part of the cameras that are tilted to the person's middle
 OFF_CENTRE = (0.22, 0.03)  # standard deviation of the person's place in the picture over f
 
@@ -52,7 +53,7 @@ def draw_views(count: int, focal_sd: float, random: torch.Generator) -> CameraVi
     offset = torch.stack([normal(OFF_CENTRE[0]), normal(OFF_CENTRE[1])], dim=1)
     offset = offset.clamp(-0.5, 0.5)
     aimed = torch.atan2(height - 0.95, distance) * (uniform(0, 1) < AIMED_SHARE)
-    known = uniform(0, 1) < 0.3  # some users measure the pitch
+    known = uniform(0, 1) < KNOWN_PITCH_SHARE
     pitch = aimed + normal(np.radians(PITCH_SD_DEG))
     roll = normal(np.radians(ROLL_SD_DEG))
     level = _about((0.0, 1.0, 0.0), azimuth) @ torch.diag(

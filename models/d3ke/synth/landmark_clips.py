@@ -1,19 +1,12 @@
-"""Training windows without pixels: motions, people, cameras, and BlazePose's own errors.
+"""Training windows without pixels: motions, people, cameras, and BlazePose's own errors."""
 
-Batch `i` of a seed is the same wherever and whenever it is made, so that a resumed training sees
-what an uninterrupted one would.
-"""
-
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple
 
 import numpy as np
 import roma
 import torch
 from torch import Tensor
-from torch.utils.data import IterableDataset
 
 from d3ke.network.landmarks import HIPS, LandmarkWindow, aim
 from d3ke.network.mirror import coordinate_signs, swap_of
@@ -23,24 +16,13 @@ from d3ke.skeleton.landmark_places import landmark_places
 from d3ke.skeleton.osim import OsimModel
 from d3ke.synth.bank import RATE_HZ, SOLE_LANDMARKS, MotionBank, build_bank
 from d3ke.synth.cameras import CameraViews, draw_views
+from d3ke.synth.landmark_batches import BatchStream, LandmarkBatch
 from d3ke.synth.noise import slow_noise, spread
 from d3ke.synth.occlusion import hidden_landmarks
 from d3ke.synth.people import People
 from d3ke.vision.world_landmarks import world_regression
 
 NETWORK_RATE_HZ = 30.0  # landmarks faster than this cost time and add little
-
-
-class LandmarkBatch(NamedTuple):
-    """Windows and what they show.
-
-    q: (B, T, K) rad; root: (B, T, 3, 3) pelvis in the camera; scales: (B, N, 3).
-    """
-
-    window: LandmarkWindow
-    q: Tensor
-    root: Tensor
-    scales: Tensor
 
 
 @dataclass(frozen=True)
@@ -75,7 +57,7 @@ OFFSETS_DEG = {
 }  # fmt: skip
 
 
-class LandmarkClips(IterableDataset[LandmarkBatch]):
+class LandmarkClips(BatchStream):
     """An endless stream of LandmarkBatch, from batch `first` on."""
 
     def __init__(
@@ -103,14 +85,6 @@ class LandmarkClips(IterableDataset[LandmarkBatch]):
         self.places = landmark_places()
         self.body_index = torch.tensor(self.places.body_index(osim.body_names))
         self.soles = [self.places.names.index(name) for name in SOLE_LANDMARKS]
-
-    def __iter__(self) -> Iterator[LandmarkBatch]:
-        info = torch.utils.data.get_worker_info()
-        start, step = (info.id, info.num_workers) if info else (0, 1)
-        index = self.first + start
-        while True:
-            yield self.batch(index)
-            index += step
 
     def batch(self, index: int) -> LandmarkBatch:
         """Batch `index` of this seed."""

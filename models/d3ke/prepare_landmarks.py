@@ -1,0 +1,185 @@
+"""Preparing landmark records: rendered people, filmed and looked at by BlazePose, file by file."""
+
+import json
+import multiprocessing
+import os
+from collections.abc import Callable
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from dataclasses import asdict, dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from d3ke import __version__
+from d3ke.errors import D3keError
+from d3ke.files import content_hash, read_text, replacing
+from d3ke.progress import Progress, Silent
+from d3ke.skeleton import default_model
+from d3ke.synth.landmark_films import Film, Filmer, Plan, record_film
+from d3ke.synth.landmark_records import INDEX, RECORDS, SCHEMA_VERSION, LandmarkRecord
+from d3ke.vision.person import open_finder
+from d3ke.vision.tracking import Finder
+
+VALID_SHARE = 0.1  # part of the clips that training does not see
+ONE_THREAD = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "LP_NUM_THREADS")
+
+
+@dataclass(frozen=True)
+class LandmarkRecordsConfig:
+    """All that a folder of landmark records follows from. size: longer side of a picture, px."""
+
+    clips: int
+    seed: int = 0
+    frames: int = 104  # of a clip
+    size: int = 512
+    motions: Path | None = None
+    wardrobe: Path | None = None
+    backgrounds: Path | None = None
+
+    def facts(self) -> dict[str, Any]:
+        """As JSON, with what folders hold in place of where they are."""
+        return {
+            name: content_hash(value)[:16] if isinstance(value, Path) else value
+            for name, value in asdict(self).items()
+        }
+
+
+class RenderedFilms:
+    """Films of synthetic people."""
+
+    def __init__(self, config: LandmarkRecordsConfig) -> None:
+        from d3ke.synth.generator import SyntheticPeople
+        from d3ke.synth.plans import SynthConfig
+
+        self.config = config
+        self.people = SyntheticPeople(
+            SynthConfig(
+                frames=config.clips * config.frames,
+                seed=config.seed,
+                clip_frames=config.frames,
+                motions=config.motions,
+                wardrobe=config.wardrobe,
+                backgrounds=config.backgrounds,
+            ),
+            default_model(),
+        )
+
+    def plans(self) -> list[Plan]:
+        """Clips for training, then those held out."""
+        from d3ke.synth.plans import clips_only
+
+        held_out = round(VALID_SHARE * self.config.clips)
+        counts = {"train": self.config.clips - held_out, "valid": held_out}
+        return [
+            plan
+            for split, count in counts.items()
+            for plan in clips_only(self.people.config, split, count)
+        ]
+
+    def film(self, plan: Any) -> Film:
+        """A plan's clip."""
+        film: Film = self.people.film(plan, self.config.size)
+        return film
+
+
+def prepare_landmarks(
+    output: Path,
+    config: LandmarkRecordsConfig,
+    *,
+    workers: int = 1,
+    resume: bool = False,
+    progress: Progress | None = None,
+    filmer: Callable[[], Filmer] | None = None,
+) -> Path:
+    """Make the records of a configuration and return their folder.
+
+    A record is a file, written at once or not at all; `resume` leaves out what is there. filmer:
+    another maker of films, which every worker calls once. Raises D3keError where other records
+    are in the way, and what the maker of films raises.
+    """
+    progress = progress or Silent()
+    filmer = filmer or partial(RenderedFilms, config)
+    plans = filmer().plans()
+    _begin(output, config, resume)
+    waiting = [plan for plan in plans if not _path(output, plan).exists()]
+    progress.start("clips", len(plans))
+    progress.advance(len(plans) - len(waiting))
+    os.environ.update(dict.fromkeys(ONE_THREAD, "1"))  # before the workers' libraries look
+    pool = ProcessPoolExecutor(
+        workers, multiprocessing.get_context("spawn"), initializer=_open, initargs=(filmer,)
+    )
+    try:
+        for done in as_completed(pool.submit(_film, plan, output) for plan in waiting):
+            done.result()
+            progress.advance()
+    finally:
+        pool.shutdown(cancel_futures=True)
+    progress.finish()
+    _write_index(output, config, [_facts(_path(output, plan)) for plan in plans])
+    return output
+
+
+def _path(output: Path, plan: Plan) -> Path:
+    return output / f"{plan.subject}.npz"
+
+
+def _begin(output: Path, config: LandmarkRecordsConfig, resume: bool) -> None:
+    """The folder, with what its records follow from."""
+    index = output / INDEX
+    if index.exists():
+        began = json.loads(read_text(index)).get("config", {})
+        now = config.facts()
+        other = sorted(name for name in {*began, *now} if began.get(name) != now.get(name))
+        if not resume:
+            raise D3keError(
+                f"{output}: holds landmark records. Pass --resume to go on, or another folder."
+            )
+        if other:
+            raise D3keError(
+                f"{output}: was begun with another {', '.join(other)}. Resume with the same "
+                "options, or name another folder."
+            )
+        return
+    try:
+        output.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise D3keError(f"{output}: no folder for records ({error.strerror}).") from error
+    if any(output.glob(RECORDS)):
+        raise D3keError(f"{output}: holds other .npz files. Name an empty folder.")
+    _write_index(output, config, [])
+
+
+def _write_index(output: Path, config: LandmarkRecordsConfig, clips: list[dict[str, Any]]) -> None:
+    content = {
+        "schema_version": SCHEMA_VERSION,
+        "d3ke": __version__,
+        "config": config.facts(),
+        "clips": clips,
+    }
+    with replacing(output / INDEX) as temporary:
+        temporary.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
+
+
+def _facts(path: Path) -> dict[str, Any]:
+    """What the index says of a record."""
+    record = LandmarkRecord.load(path)
+    seen = float(record.seen.mean())
+    return {"file": path.name, "frames": len(record.seen), "seen": round(seen, 4), **record.info}
+
+
+class _Worker:
+    """What a worker process keeps between clips."""
+
+    filmer: Filmer
+    finder: Finder
+
+
+def _open(filmer: Callable[[], Filmer]) -> None:
+    torch.set_num_threads(1)
+    _Worker.filmer, _Worker.finder = filmer(), open_finder()
+
+
+def _film(plan: Plan, output: Path) -> None:
+    record_film(_Worker.filmer.film(plan), _Worker.finder).save(_path(output, plan))
