@@ -1,0 +1,192 @@
+"""Where both feet are at any time: rolling in stance, eased from one stance to the next."""
+
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from scipy.ndimage import gaussian_filter1d
+from scipy.spatial.transform import Rotation
+from torch import Tensor
+
+from d3ke.skeleton.kinematics import SkeletalModel
+from d3ke.synth.contacts import Stance, stances
+from d3ke.synth.curves import min_jerk
+from d3ke.synth.planned_motion import PlannedMotion
+from d3ke.synth.soles import SIDES, Sole, carried_steps, foot_angles, foot_rotations
+
+Array = NDArray[np.float64]
+Flags = NDArray[np.bool_]
+
+LEVEL_RAD = (np.radians(3.0), np.radians(11.0))  # a sole this level lies flat; from there it rolls
+OFFSET_RAD = np.radians(10.0)  # a foot that is off by less when it should be flat is put flat
+PIVOT_RAD = np.radians(14.0)  # a foot that turns more during a stance pivots
+TOES_RAD = np.radians(50.0)  # toes that bend this far do not stay on the floor any longer
+CLEARANCE_M = 0.012  # of a sole in the middle of a swing
+HANDOVER_S = 0.06  # the weight goes from one foot to the other this softly
+
+
+class Footprints(NamedTuple):
+    """Wanted feet. frames: (T, 2, 4, 4) of the calcanei in ground; mtp: (T, 2) rad; pelvis: (T, 3)
+    m, so that it goes with them; levels: (T, 2) m, of what is under each foot.
+    """
+
+    frames: Array
+    mtp: Array
+    pelvis: Array
+    levels: Array
+
+
+class _Foot(NamedTuple):
+    """One foot as planned. frames: (T, 4, 4) of the calcaneus; mtp: (T,) rad; level: (T,) m."""
+
+    sole: Sole
+    frames: Array
+    mtp: Array
+    level: Array
+    side: str
+    scales: Tensor
+
+
+def plan_feet(
+    skeleton: SkeletalModel,
+    motion: PlannedMotion,
+    scales: Tensor,
+    soles: tuple[Sole, Sole],
+    bodies: Array,
+    path: Array,
+    carries: Flags,
+    levels: Array,
+) -> Footprints:
+    """The feet of a motion whose pelvis goes along `path` (T, 3).
+
+    bodies: (T, N, 4, 4) with the pelvis at the origin; carries: (T, 2); levels: (T, 2) m.
+    """
+    names, coordinates = skeleton.osim.body_names, skeleton.osim.coordinate_names
+    found = stances(carries)
+    frames, mtp, moved = [], [], []
+    for side, suffix in enumerate(SIDES):
+        first = bodies[:, names.index(f"calcn_{suffix}")].copy()
+        first[:, :3, 3] += path
+        angle = motion.q[:, coordinates.index(f"mtp_angle_{suffix}")].astype(float)
+        foot = _Foot(soles[side], first, angle, levels[:, side], suffix, scales)
+        wanted, bent = _walk(skeleton, foot, [s for s in found if s.side == side])
+        frames.append(wanted)
+        mtp.append(bent)
+        moved.append(wanted[:, :3, 3] - first[:, :3, 3])
+    pelvis = path + _common(np.stack(moved, axis=1), carries, motion.rate_hz)
+    return Footprints(np.stack(frames, axis=1), np.stack(mtp, axis=1), pelvis, levels)
+
+
+def _walk(skeleton: SkeletalModel, foot: _Foot, found: list[Stance]) -> tuple[Array, Array]:
+    """Frames (T, 4, 4) and toes (T,) of a foot that stands still in its stances."""
+    wanted, bent = foot.frames.copy(), foot.mtp.copy()
+    if not found:
+        return wanted, bent
+    yaw, pitch, _ = foot_angles(foot.frames[:, :3, :3])
+    standing = np.concatenate([np.arange(s.begin, s.end) for s in found])
+    rolled = _rolled(pitch - foot.sole.pitch, standing)
+    for stance in found:
+        span = slice(stance.begin, stance.end)
+        turn = _steady(np.unwrap(yaw[span]))
+        still = np.full_like(turn, foot.sole.roll)
+        wanted[span, :3, :3] = foot_rotations(turn, rolled[span] + foot.sole.pitch, still)
+        bent[span] = foot.sole.mtp + np.clip(rolled[span], -TOES_RAD, 0)
+    points = _points(skeleton, foot, wanted, bent)
+    for stance in found:
+        span = slice(stance.begin, stance.end)
+        wanted[span, :3, 3] = _rolling(points[span], foot, span)
+    swings = _swings(found, len(wanted))
+    for begin, end in swings:
+        _ease(wanted, bent, foot, begin, end)
+    points = _points(skeleton, foot, wanted, bent)
+    for begin, end in swings:
+        span = slice(begin, end)
+        part = np.linspace(0, 1, end - begin + 2)[1:-1]
+        low = foot.level[span] + CLEARANCE_M * np.sin(np.pi * part)
+        low = low - (points[span, :, 1].min(axis=1) + wanted[span, 1, 3])
+        wanted[span, 1, 3] += np.maximum(low, 0)
+    return wanted, bent
+
+
+def _rolled(pitch: Array, standing: NDArray[np.intp]) -> Array:
+    """How far a sole leaves the floor with its heel (negative) or toes, (T,) rad: often not at all.
+
+    pitch: (T,) rad from a level sole; standing: the frames in which the foot carries.
+    """
+    flat = pitch[standing][np.abs(pitch[standing]) < 1.5 * OFFSET_RAD]
+    if len(flat):
+        pitch = pitch - np.clip(np.median(flat), -OFFSET_RAD, OFFSET_RAD)
+    low, high = LEVEL_RAD
+    part = np.clip((np.abs(pitch) - low) / (high - low), 0, 1)
+    rolled: Array = pitch * part * part * (3 - 2 * part)
+    return rolled
+
+
+def _steady(yaw: Array) -> Array:
+    """Headings (T,) of a foot in stance: one, unless it pivots."""
+    if np.ptp(yaw) < PIVOT_RAD:
+        return np.full_like(yaw, np.median(yaw))
+    smooth: Array = gaussian_filter1d(yaw, 1.5, mode="nearest")
+    return smooth
+
+
+def _points(skeleton: SkeletalModel, foot: _Foot, frames: Array, mtp: Array) -> Array:
+    """Points of the sole as the foot is turned, about the calcaneus' origin, (T, P, 3)."""
+    osim = skeleton.osim
+    q = torch.zeros(len(mtp), len(osim.coordinates))
+    q[:, osim.coordinate_names.index(f"mtp_angle_{foot.side}")] = torch.from_numpy(mtp).float()
+    heel, toes = (osim.body_names.index(f"{body}_{foot.side}") for body in ("calcn", "toes"))
+    bodies = skeleton.bodies(q, foot.scales).double().numpy()
+    turned = np.linalg.inv(bodies[:, heel]) @ bodies[:, toes]
+    turned[:, :3, :] = frames[:, :3, :3] @ turned[:, :3, :]
+    both = np.tile(np.eye(4), (len(mtp), len(osim.body_names), 1, 1))
+    both[:, heel, :3, :3], both[:, toes] = frames[:, :3, :3], turned
+    return foot.sole.placed(both)
+
+
+def _rolling(points: Array, foot: _Foot, span: slice) -> Array:
+    """Places of the calcaneus (F, 3) during a stance: what carries does not slide.
+
+    points: (F, P, 3) about the calcaneus.
+    """
+    lowest = points[..., 1].min(axis=1)
+    steps = carried_steps(points, points[..., 1] - lowest[:, None])
+    place = np.concatenate([np.zeros((1, 3)), -np.cumsum(steps, axis=0)])
+    place += np.median(foot.frames[span, :3, 3] - place, axis=0)
+    place[:, 1] = foot.level[span] - lowest
+    return place
+
+
+def _swings(found: list[Stance], frames: int) -> list[tuple[int, int]]:
+    """Begin and end of what lies before, between and after the stances of one foot."""
+    edges = [0, *(edge for stance in found for edge in (stance.begin, stance.end)), frames]
+    pairs = zip(edges[::2], edges[1::2], strict=True)
+    return [(begin, end) for begin, end in pairs if end > begin]
+
+
+def _ease(wanted: Array, bent: Array, foot: _Foot, begin: int, end: int) -> None:
+    """Lead a foot through a swing: as planned, and from where it was to where it will be."""
+    before, after = begin - 1, end
+    if before < 0:
+        before = after
+    if after >= len(wanted):
+        after = before
+    part = min_jerk(np.linspace(0, 1, end - begin + 2)[1:-1])
+    off = [wanted[edge, :3, 3] - foot.frames[edge, :3, 3] for edge in (before, after)]
+    turns = [wanted[edge, :3, :3] @ foot.frames[edge, :3, :3].T for edge in (before, after)]
+    vectors = [Rotation.from_matrix(turn).as_rotvec() for turn in turns]
+    toes = [bent[edge] - foot.mtp[edge] for edge in (before, after)]
+    span = slice(begin, end)
+    wanted[span, :3, 3] += off[0] + (off[1] - off[0]) * part[:, None]
+    turn = Rotation.from_rotvec(vectors[0] + (vectors[1] - vectors[0]) * part[:, None])
+    wanted[span, :3, :3] = turn.as_matrix() @ wanted[span, :3, :3]
+    bent[span] += toes[0] + (toes[1] - toes[0]) * part
+
+
+def _common(moved: Array, carries: Flags, rate_hz: float) -> Array:
+    """How far the feet that carry were moved from their plan, (T, 3). moved: (T, 2, 3) m."""
+    weights = gaussian_filter1d(carries.astype(float), HANDOVER_S * rate_hz, axis=0, mode="nearest")
+    weights += 1e-4
+    common: Array = (moved * weights[..., None]).sum(axis=1) / weights.sum(axis=1, keepdims=True)
+    return common
