@@ -4,23 +4,22 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import roma
 import torch
 from torch import Tensor
 
-from d3ke.network.landmarks import HIPS, LandmarkWindow, aim
+from d3ke.network.landmarks import LandmarkWindow
 from d3ke.network.mirror import coordinate_signs, swap_of
 from d3ke.progress import Progress
 from d3ke.skeleton.kinematics import SkeletalModel
 from d3ke.skeleton.landmark_places import landmark_places
 from d3ke.skeleton.osim import OsimModel
 from d3ke.synth.bank import RATE_HZ, SOLE_LANDMARKS, MotionBank, build_bank
-from d3ke.synth.cameras import CameraViews, draw_views
+from d3ke.synth.cameras import draw_views
 from d3ke.synth.landmark_batches import BatchStream, LandmarkBatch
-from d3ke.synth.noise import slow_noise, spread
-from d3ke.synth.occlusion import hidden_landmarks
+from d3ke.synth.landmark_noise import landmark_noise
+from d3ke.synth.landmark_observer import LandmarkObserver
+from d3ke.synth.noise import slow_noise
 from d3ke.synth.people import People
-from d3ke.vision.world_landmarks import world_regression
 
 NETWORK_RATE_HZ = 30.0  # landmarks faster than this cost time and add little
 
@@ -36,15 +35,9 @@ class LandmarkClipsConfig:
     amplitude: tuple[float, float] = (0.85, 1.2)
     slow_deg: float = 1.5
     short_share: float = 0.1  # part of the windows that is shorter than `frames`
-    turn_deg: tuple[float, float, float] = (4.0, 6.0, 2.0)  # rigid error of world landmarks
-    world_scale_sd: float = 0.06
-    noise_spread: float = 0.3  # log standard deviation of how noisy a clip is
     bias_spread: float = 0.25  # how far the world bias of a clip strays from the fitted one
     focal_sd: float = 0.08  # of the assumed focal length, as a part
-    flat_feet: float = 0.7  # feet in the picture are seen up to this much flatter than they are
 
-
-ALWAYS_SURE = (*range(13), *HIPS)  # BlazePose hardly ever doubts head, shoulders and hips
 
 # Standard deviation of a clip's constant offset, deg: what differs between people and marker sets.
 OFFSETS_DEG = {
@@ -84,6 +77,7 @@ class LandmarkClips(BatchStream):
         self.feet = [i for i, n in enumerate(names) if n.startswith(("ankle_", "mtp_"))]
         self.places = landmark_places()
         self.body_index = torch.tensor(self.places.body_index(osim.body_names))
+        self.observer = LandmarkObserver(self.skeleton, landmark_noise(), config.bias_spread)
         self.soles = [self.places.names.index(name) for name in SOLE_LANDMARKS]
 
     def batch(self, index: int) -> LandmarkBatch:
@@ -98,7 +92,10 @@ class LandmarkClips(BatchStream):
         views = draw_views(config.batch, config.focal_sd, random)
         bodies = views.in_camera(bodies, root)  # (B, T, N, 4, 4)
         flat = views.in_camera(self._with_flat_feet(q, scales), root)
-        window = self._observe(bodies, flat, scales, views, random)
+        landmarks = self.observer.observe(bodies, flat, scales, random)
+        landmarks[..., :2] *= views.focal_error[:, None, None, None]
+        valid = _some_short(config.batch, config.frames, config.short_share, random)
+        window = LandmarkWindow(landmarks, views.assumed_down, valid)
         pelvis = bodies[:, :, self.osim.body_names.index("pelvis"), :3, :3]
         return LandmarkBatch(window, q, pelvis, scales)
 
@@ -153,93 +150,11 @@ class LandmarkClips(BatchStream):
         path[..., 1] = airborne - lowest
         return path, bodies
 
-    def _observe(
-        self,
-        bodies: Tensor,
-        flat: Tensor,
-        scales: Tensor,
-        views: CameraViews,
-        random: torch.Generator,
-    ) -> LandmarkWindow:
-        """What BlazePose would say of bodies (B, T, N, 4, 4) in the camera.
-
-        flat: the same bodies with level feet, which is what a network expects to see.
-        """
-        count, frames = bodies.shape[:2]
-        places = self.places
-        noisy = spread(count, self.config.noise_spread, random)[:, None, None, None]
-        stray = torch.tensor(places.clip_sd_m, dtype=torch.float32) * torch.randn(
-            count, 1, 33, 3, generator=random
-        )
-        offsets = torch.tensor(places.offsets_m, dtype=torch.float32) + stray * noisy
-        size = scales.unsqueeze(1).expand(-1, frames, -1, -1)
-        offsets = offsets.expand(-1, frames, -1, -1)
-        points = self.skeleton.stations(bodies, self.body_index, offsets, size)
-        level = self.skeleton.stations(flat, self.body_index, offsets, size)
-        share = self.config.flat_feet * torch.rand(count, 1, 1, 1, generator=random)
-        seen_points = points + share * (level - points)
-        hidden = hidden_landmarks(points)  # (B, T, 33)
-        image = seen_points[..., :2] / seen_points[..., 2:].clamp(min=0.3)
-        box = (image.amax(dim=2) - image.amin(dim=2)).amax(dim=2).median(dim=1).values
-        image = image + self._image_noise(hidden, random) * noisy * box[:, None, None, None]
-        world = self._world(bodies, points, hidden, noisy, random)
-        seen = _visibility(hidden, random)
-        landmarks = torch.cat([image * views.focal_error[:, None, None, None], seen, world], dim=3)
-        valid = _some_short(count, frames, self.config.short_share, random)
-        return LandmarkWindow(landmarks, views.assumed_down, valid)
-
     def _with_flat_feet(self, q: Tensor, scales: Tensor) -> Tensor:
         """Bodies (B, T, N, 4, 4) about the pelvis with the feet square to the shanks."""
         square = q.clone()
         square[..., self.feet] = 0
         return self.skeleton.bodies(square, scales.unsqueeze(1).expand(-1, q.shape[1], -1, -1))
-
-    def _image_noise(self, hidden: Tensor, random: torch.Generator) -> Tensor:
-        """Image error as a part of the box, (B, T, 33, 2)."""
-        shape = (*hidden.shape, 2)
-        jitter = torch.tensor(self.places.jitter_of_box, dtype=torch.float32)[:, None]
-        slow = torch.tensor(self.places.slow_error_of_box, dtype=torch.float32)[:, None]
-        error = jitter * torch.randn(shape, generator=random)
-        error = error + slow * slow_noise(shape, 10.0, random)
-        return error * (1 + 1.5 * hidden.unsqueeze(3))
-
-    def _world(
-        self, bodies: Tensor, points: Tensor, hidden: Tensor, noisy: Tensor, random: torch.Generator
-    ) -> Tensor:
-        """World landmarks (B, T, 33, 3): any set whose bones are BlazePose's noisy bones."""
-        count, frames = points.shape[:2]
-        config, regression = self.config, world_regression()
-        centre = points[:, :, HIPS].mean(dim=2, keepdim=True)
-        turn = aim(centre[:, :, 0, :2] / centre[:, :, 0, 2:])  # (B, T, 3, 3)
-        seen = (points - centre) @ turn.transpose(-1, -2)
-        pelvis = self.osim.body_names.index("pelvis")
-        expected = regression.apply(seen, turn @ bodies[:, :, pelvis, :3, :3])
-        truth = regression.bones_from_landmarks @ seen
-        blend = 1 + config.bias_spread * torch.randn(count, 1, 35, 1, generator=random)
-        expected = truth * 0.9 + blend.clamp(0, 2) * (expected - truth * 0.9)
-        length = regression.length_m[:, None]
-        constant = torch.einsum(
-            "nij,bnj->bni", regression.clip_noise, torch.randn(count, 35, 3, generator=random)
-        )
-        slow = slow_noise((count, frames, 35, 3), 12.0, random)
-        slow = torch.einsum("nij,btnj->btni", regression.frame_noise, slow)
-        doubt = 1 + (regression.bones_from_landmarks.abs() @ hidden.unsqueeze(3)).clamp(max=1)
-        bones = expected + length * noisy * (constant.unsqueeze(1) + slow * doubt)
-        bones = bones @ _small_turns(config.turn_deg, count, random).transpose(-1, -2)
-        bones = bones * spread(count, config.world_scale_sd, random)[:, None, None, None]
-        return regression.landmarks_from_bones @ bones
-
-
-def _visibility(hidden: Tensor, random: torch.Generator) -> Tensor:
-    """BlazePose's visibility (B, T, 33, 1): near 1 where seen, anything where hidden."""
-    count, frames, _ = hidden.shape
-    limbs = torch.ones(33)
-    limbs[list(ALWAYS_SURE)] = 0.0
-    usual = limbs * (0.02 + 0.12 * torch.rand(count, 1, 33, generator=random))
-    doubt = limbs * 0.5 * torch.rand(count, 1, 33, generator=random)
-    flicker = 0.02 * limbs * slow_noise(tuple(hidden.shape), 4.0, random)
-    seen = 1 - usual * torch.rand(count, frames, 1, generator=random) - doubt * hidden + flicker
-    return seen.clamp(0, 1).unsqueeze(3)
 
 
 def _some_short(count: int, frames: int, share: float, random: torch.Generator) -> Tensor:
@@ -248,13 +163,6 @@ def _some_short(count: int, frames: int, share: float, random: torch.Generator) 
     short = torch.rand(count, generator=random) < share
     length = torch.where(short, length, torch.tensor(frames))
     return torch.arange(frames) < length.unsqueeze(1)
-
-
-def _small_turns(sd_deg: tuple[float, float, float], count: int, random: torch.Generator) -> Tensor:
-    """One small rotation for each clip, (B, 1, 3, 3)."""
-    vector = torch.randn(count, 3, generator=random) * torch.deg2rad(torch.tensor(sd_deg))
-    turns: Tensor = roma.rotvec_to_rotmat(vector).unsqueeze(1)
-    return turns
 
 
 def landmark_clips(
