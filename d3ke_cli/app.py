@@ -17,6 +17,7 @@ from d3ke_cli.console import ExitStatus, show_json, show_line, show_result
 from d3ke_cli.evaluate import evaluate
 from d3ke_cli.export import export
 from d3ke_cli.predict import predict
+from d3ke_cli.prepare import prepare
 from d3ke_cli.train import train
 
 OUT_OF_DEVICE_MEMORY = "OutOfMemoryError"  # torch's, which is not imported here
@@ -29,6 +30,7 @@ app = typer.Typer(
 )
 for command in (predict, export, check, evaluate, train):
     app.command()(command)
+app.add_typer(prepare, name="prepare")
 
 
 @app.callback(invoke_without_command=True)

@@ -27,6 +27,16 @@ def swap_of(names: Sequence[str]) -> list[int]:
     return [_twin(name, names) for name in names]
 
 
+def swap_of_markers(names: Sequence[str]) -> list[int]:
+    """As swap_of, where the side may begin a name, too: RASI and LASI, r_knee and l_knee."""
+    swap = swap_of(names)
+    for index, name in enumerate(names):
+        other = {"R": "L", "L": "R", "r": "l", "l": "r"}.get(name[:1], "") + name[1:]
+        if swap[index] == index and other in names:
+            swap[index] = names.index(other)
+    return swap
+
+
 def coordinate_signs(names: Sequence[str]) -> Tensor:
     """-1 for coordinates of the middle of the body that a mirror turns round, else 1. (K,)."""
     turned = [name.endswith(SIDEWAYS) or name in TURNING for name in names]

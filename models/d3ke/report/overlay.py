@@ -163,7 +163,7 @@ def write_overlay(
     drawing = Drawing(prediction)
     progress.start("overlay", video.frame_count)
     with replacing(output) as temporary:
-        _encode(_drawn(video, drawing, progress), temporary, video.rate_hz)
+        encode(_drawn(video, drawing, progress), temporary, video.rate_hz)
     progress.finish()
 
 
@@ -177,7 +177,11 @@ def _drawn(video: Video, drawing: Drawing, progress: Progress) -> Iterator[Frame
         progress.advance()
 
 
-def _encode(frames: Iterator[Frame], path: Path, rate_hz: float) -> None:
+def encode(frames: Iterator[Frame], path: Path, rate_hz: float) -> None:
+    """Write frames as H.264 in .mp4, each at its own time. rate_hz: what players are told.
+
+    Raises D3keError where there are none.
+    """
     clock = Fraction(1, TICKS_S)
     with av.open(os.fspath(path), "w", format="mp4", options={"movflags": "faststart"}) as file:
         stream = None

@@ -1,0 +1,116 @@
+"""d3ke prepare: recordings or synthetic people become a data set."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from d3ke_cli.console import ExitStatus, RichProgress, show_json, show_result
+from d3ke_cli.options import Json
+
+prepare = typer.Typer(help="Make a data set to train on.", rich_markup_mode=None)
+
+
+@prepare.callback(invoke_without_command=True)
+def group(context: typer.Context) -> None:
+    """Make a data set to train on."""
+    if context.invoked_subcommand is None:
+        show_result(context.get_help())
+        raise typer.Exit(ExitStatus.MISUSED)
+
+
+@prepare.command()
+def synthetic(
+    frames: Annotated[
+        int,
+        typer.Option(
+            "--frames",
+            "-n",
+            metavar="FRAMES",
+            min=1,
+            help="Frames in all, of which a tenth each is held out to validate and to test.",
+        ),
+    ],
+    output: Annotated[
+        Path, typer.Option("--output", "-o", metavar="DATA", help="The data set's folder.")
+    ],
+    seed: Annotated[
+        int, typer.Option("--seed", min=0, help="Seed of people, motions, cameras and places.")
+    ] = 0,
+    motions: Annotated[
+        Path | None,
+        typer.Option(
+            "--motions",
+            metavar="DIR",
+            help="Folder of recorded motions (.mot), or an "
+            ".npz of them. [default: motions made up by rules]",
+        ),
+    ] = None,
+    wardrobe: Annotated[
+        Path | None,
+        typer.Option(
+            "--wardrobe",
+            metavar="DIR",
+            help="Folder of MakeHuman's clothes, shoes, hair "
+            "and skins. [default: clothes grown from the body]",
+        ),
+    ] = None,
+    backgrounds: Annotated[
+        Path | None,
+        typer.Option(
+            "--backgrounds",
+            metavar="DIR",
+            help="Folder of photographs to stand before. [default: rooms and panoramas only]",
+        ),
+    ] = None,
+    size: Annotated[
+        int, typer.Option("--size", min=64, max=2048, help="Side of a picture, in pixels.")
+    ] = 384,
+    workers: Annotated[
+        int | None,
+        typer.Option("--workers", metavar="N", min=1, help="Processes. [default: one a core]"),
+    ] = None,
+    openable: Annotated[
+        bool,
+        typer.Option(
+            "--openable", help="Write a clip of each split as .osim, .mot, .trc and .mp4, too."
+        ),
+    ] = False,
+    sheet: Annotated[
+        Path | None,
+        typer.Option(
+            "--sheet",
+            metavar="PNG",
+            help="A picture to draw 36 samples on, with joints and markers.",
+        ),
+    ] = None,
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Go on with a data set that was begun.")
+    ] = False,
+    as_json: Json = False,
+) -> ExitStatus:
+    """Make pictures of synthetic people with exact OpenSim labels.
+
+    Writes shards of samples (.tar) and manifest.json. The same seed gives the same labels.
+    """
+    from d3ke.prepare import PrepareOptions, prepare_synthetic
+    from d3ke.synth.plans import SynthConfig
+
+    config = SynthConfig(
+        frames=frames,
+        seed=seed,
+        size=size,
+        motions=motions,
+        wardrobe=wardrobe,
+        backgrounds=backgrounds,
+    )
+    options = PrepareOptions(workers=workers, openable=openable, sheet=sheet, resume=resume)
+    progress = RichProgress()
+    done = prepare_synthetic(output, config, options, progress)
+    if as_json:
+        show_json(done._asdict())
+    else:
+        show_result("\n".join(map(str, [done.output, *done.openable])))
+    pace = f"{done.made / done.seconds:.1f} frames/s" if done.made else "done already"
+    progress.note(f"{done.output}: {done.frames} frames of {done.subjects} people; {pace}")
+    return ExitStatus.DONE

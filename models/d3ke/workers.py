@@ -1,0 +1,176 @@
+"""Workers: processes of their own that do jobs, one at a time each, and report.
+
+They are spawned, not forked: a drawing context and threads do not survive a fork. Ctrl-C is for
+the process that started them; it ends them. If it dies itself, they notice at their next report.
+"""
+
+import multiprocessing
+import os
+import signal
+import traceback
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager, suppress
+from multiprocessing.connection import Connection, wait
+from multiprocessing.process import BaseProcess
+from typing import Any, Generic, NamedTuple, TypeVar
+
+from d3ke.errors import D3keError, OptionError
+
+Job = TypeVar("Job")
+Result = TypeVar("Result")
+Advance = Callable[[int], None]
+Work = Callable[[Job, Advance], Result]
+
+# One core each: set before a worker loads what reads them.
+THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "LP_NUM_THREADS")
+PATIENCE_S = 5.0  # for a worker that was told to end
+
+
+class _Advanced(NamedTuple):
+    by: int
+
+
+class _Done(NamedTuple):
+    result: Any
+
+
+class _Failed(NamedTuple):
+    kind: type[D3keError]
+    message: str
+
+
+class _Broke(NamedTuple):
+    trace: str
+
+
+class _Worker(NamedTuple):
+    process: BaseProcess
+    connection: "Connection[Any, Any]"
+
+
+class Workers(Generic[Job, Result]):
+    """A handful of processes. Use it as a context: they end with the block."""
+
+    def __init__(self, start: Callable[[], "Work[Job, Result]"], count: int) -> None:
+        """start: makes what does the jobs, in the worker; it must pickle."""
+        self.start, self.count = start, count
+        self._workers: list[_Worker] = []
+
+    def __enter__(self) -> "Workers[Job, Result]":
+        context = multiprocessing.get_context("spawn")
+        with _environment(dict.fromkeys(THREADS, "1")), _no_interrupt():
+            for _ in range(self.count):
+                ours, theirs = context.Pipe()
+                process = context.Process(target=_serve, args=(theirs, self.start), daemon=True)
+                process.start()
+                theirs.close()
+                self._workers.append(_Worker(process, ours))
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        for worker in self._workers:
+            worker.connection.close()
+            worker.process.terminate()
+        for worker in self._workers:
+            worker.process.join(PATIENCE_S)
+            if worker.process.is_alive():
+                worker.process.kill()
+                worker.process.join()
+        self._workers = []
+
+    def map(self, jobs: Sequence[Job], advance: Advance) -> Iterator[Result]:
+        """The results as they come, in any order. advance: told how much more is done.
+
+        Raises D3keError as a job does, or where a worker was killed; RuntimeError with a worker's
+        traceback where it has a bug.
+        """
+        waiting = list(reversed(jobs))
+        busy: dict[Any, _Worker] = {}
+        for worker in self._workers:
+            self._next(worker, waiting, busy)
+        while busy:
+            for connection in wait(list(busy)):
+                worker = busy[connection]
+                message = _received(worker)
+                if isinstance(message, _Advanced):
+                    advance(message.by)
+                    continue
+                yield message.result
+                del busy[connection]
+                self._next(worker, waiting, busy)
+
+    @staticmethod
+    def _next(worker: _Worker, waiting: list[Job], busy: dict[Any, _Worker]) -> None:
+        if waiting:
+            try:
+                worker.connection.send(waiting.pop())
+            except BrokenPipeError:
+                _received(worker)  # raises what it died of
+            busy[worker.connection] = worker
+
+
+def _received(worker: _Worker) -> Any:
+    """What a worker reports. Raises what ended it."""
+    try:
+        message = worker.connection.recv()
+    except (EOFError, ConnectionResetError) as error:
+        worker.process.join(PATIENCE_S)
+        raise D3keError(
+            f"a worker was ended from outside (code {worker.process.exitcode}), perhaps for want "
+            "of memory. Go on with --resume and fewer --workers."
+        ) from error
+    if isinstance(message, _Failed):
+        raise message.kind(message.message)
+    if isinstance(message, _Broke):
+        raise RuntimeError(f"in a worker:\n{message.trace}")
+    return message
+
+
+def _serve(connection: "Connection[Any, Any]", start: Callable[[], "Work[Any, Any]"]) -> None:
+    """The life of a worker, until whoever started it is gone or a job fails."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    with suppress(BrokenPipeError, ConnectionResetError):
+        try:
+            _work(connection, start)
+        except D3keError as error:
+            kind = OptionError if isinstance(error, OptionError) else D3keError
+            connection.send(_Failed(kind, str(error)))
+        except (BrokenPipeError, ConnectionResetError):
+            raise
+        except Exception:
+            connection.send(_Broke(traceback.format_exc()))
+
+
+def _work(connection: "Connection[Any, Any]", start: Callable[[], "Work[Any, Any]"]) -> None:
+    work = start()
+    while True:
+        try:
+            job = connection.recv()
+        except EOFError:
+            return
+        connection.send(_Done(work(job, lambda count: connection.send(_Advanced(count)))))
+
+
+@contextmanager
+def _environment(variables: Mapping[str, str]) -> Iterator[None]:
+    """Variables that processes started in the block have."""
+    before = {name: os.environ.get(name) for name in variables}
+    os.environ.update(variables)
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                del os.environ[name]
+            else:
+                os.environ[name] = value
+
+
+@contextmanager
+def _no_interrupt() -> Iterator[None]:
+    """Processes started in the block are born deaf to Ctrl-C; ours waits until the end of it."""
+    with ExitStack() as after:
+        if hasattr(signal, "pthread_sigmask"):  # not on Windows
+            before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+            after.callback(signal.pthread_sigmask, signal.SIG_SETMASK, before)
+        yield
