@@ -60,7 +60,7 @@ def stand(rng: Generator, time: Array) -> Curves:
     """Standing with sway, shifting weight and restless arms."""
     habit = Habit.draw(rng)
     knee = habit.knee + np.maximum(0, sway(rng, time, 2.0))
-    curves = _planted(rng, time, habit, knee)
+    curves = planted(rng, time, habit, knee)
     shift = sway(rng, time, rng.uniform(0, 5), rate_hz=0.3)
     curves["pelvis_list"] += shift
     curves["hip_adduction_r"] -= shift
@@ -73,7 +73,7 @@ def squat(rng: Generator, time: Array) -> Curves:
     habit = Habit.draw(rng, rng.uniform(0.08, 0.22))
     depth = rng.uniform(35, 125)
     knee = habit.knee + bumps(rng, time, depth, rise_s=(0.5, 1.6), hold_s=(0, 0.8), rest_s=(0, 2.0))
-    curves = _planted(rng, time, habit, knee)
+    curves = planted(rng, time, habit, knee)
     uneven = rng.normal(0, 8) * (rng.random() < 0.4) * knee / 100
     curves["pelvis_list"] += uneven
     curves["hip_adduction_r"] -= uneven
@@ -94,7 +94,7 @@ def sit_to_stand(rng: Generator, time: Array) -> Curves:
     shank = sat_shank * seated + 4 * habit.shank_ratio * sat_knee * seated * (1 - seated)
     peak = 4 * seated * (1 - seated)
     lean = habit.lean + rng.normal(3, 8) * seated + rng.uniform(18, 50) * peak**0.8
-    curves = _planted(rng, time, habit, knee, shank=shank, lean=lean)
+    curves = planted(rng, time, habit, knee, shank=shank, lean=lean)
     slump = rng.uniform(-5, 18) * seated
     curves["pelvis_tilt"] += slump
     curves["lumbar_extension"] -= slump
@@ -110,7 +110,7 @@ def bend(rng: Generator, time: Array) -> Curves:
     knee = habit.knee + rng.uniform(0, 25) * amount
     lean = habit.lean + rng.uniform(25, 105) * amount
     shank = -rng.uniform(0, 10) * amount
-    curves = _planted(rng, time, habit, knee, shank=shank, lean=lean, share=rng.uniform(0.4, 0.75))
+    curves = planted(rng, time, habit, knee, shank=shank, lean=lean, share=rng.uniform(0.4, 0.75))
     twist = rng.normal(0, 12) * amount
     curves["lumbar_rotation"] += twist
     curves["lumbar_bending"] += rng.normal(0, 8) * amount
@@ -132,7 +132,7 @@ def jump(rng: Generator, time: Array) -> Curves:
     period = times[-1] + rng.uniform(0.2, 2.0)
     phase = np.mod(time, period)
     knee = np.maximum(waypoints(phase, times, knees), 0)
-    curves = _planted(rng, time, habit, knee)
+    curves = planted(rng, time, habit, knee)
     air = (phase > takeoff - 0.06) & (phase < land + 0.04)
     pointed = waypoints(phase, [takeoff - 0.1, takeoff, land, land + 0.07], [0, 1, 0.8, 0])
     point_deg, thighs = -rng.uniform(20, 52), tuck * rng.uniform(0.35, 0.9)
@@ -162,7 +162,7 @@ def hop(rng: Generator, time: Array) -> Curves:
     tuck = rng.uniform(60, 125) if rng.random() < 0.45 else rng.uniform(0, 25)
     give = rng.uniform(20, 60) * np.sin(np.pi * on_ground) * (in_air <= 0)
     knee = 12 + give + tuck * arc
-    curves = _planted(rng, time, habit, 12 + give)
+    curves = planted(rng, time, habit, 12 + give)
     thigh_share, point_deg = rng.uniform(0.45, 0.9), -rng.uniform(15, 50)
     curves["lumbar_extension"] -= rng.uniform(0, 0.45) * tuck * arc
     pointed = np.clip(in_air * 8, 0, 1) * np.clip((1 - in_air) * 6, 0.4, 1)
@@ -180,7 +180,7 @@ def lunge(rng: Generator, time: Array) -> Curves:
     habit = Habit.draw(rng)
     depth = bumps(rng, time, 1.0, rise_s=(0.6, 1.5), hold_s=(0, 0.8))
     front, back = SIDES if rng.random() < 0.5 else SIDES[::-1]
-    curves = _planted(rng, time, habit, np.full_like(time, habit.knee))
+    curves = planted(rng, time, habit, np.full_like(time, habit.knee))
     tilt = habit.tilt - rng.uniform(-4, 14) * depth
     lean = habit.lean + rng.uniform(-5, 25) * depth
     front_knee = habit.knee + rng.uniform(60, 100) * depth
@@ -203,7 +203,7 @@ def one_leg(rng: Generator, time: Array) -> Curves:
     """Balancing, kicking, marching: one leg carries, the other moves freely."""
     habit = Habit.draw(rng)
     march = rng.random() < 0.5
-    curves = _planted(rng, time, habit, habit.knee + np.maximum(0, sway(rng, time, 4)))
+    curves = planted(rng, time, habit, habit.knee + np.maximum(0, sway(rng, time, 4)))
     if march:
         rate = rng.uniform(0.5, 1.3)
         wave, sharp = np.sin(2 * np.pi * rate * time), rng.uniform(0.8, 2)
@@ -228,7 +228,7 @@ def _jump_arms(phase: Array, start: float, takeoff: float, land: float) -> Array
     return waypoints(phase, [start, takeoff - 0.25, takeoff, land + 0.3], [0, -0.4, 1, 0])
 
 
-def _planted(
+def planted(
     rng: Generator,
     time: Array,
     habit: Habit,

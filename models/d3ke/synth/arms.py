@@ -45,6 +45,11 @@ def arm_gestures(rng: Generator, time: Array, follow: Array | None = None) -> Cu
     return _curves(rng, time, first[:, :, None] * (1 - part) + second[:, :, None] * part)
 
 
+def arm_hold(rng: Generator, time: Array, posture: str) -> Curves:
+    """Arms that keep one of the POSTURES. time: (T,), s."""
+    return _curves(rng, time, np.repeat(_posture(rng, posture)[:, :, None], len(time), axis=2))
+
+
 def arm_swing(rng: Generator, time: Array, rate_hz: float, phase: float = 0.0) -> Curves:
     """Arms that swing against the legs at the stride rate. time: (T,), s."""
     size, elbow = rng.uniform(4, 30), rng.uniform(10, 45)

@@ -5,7 +5,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from d3ke.synth.soles import Sole, carried_steps
+from d3ke.synth.foot_soles import Sole, carried_steps
 
 Array = NDArray[np.float64]
 Flags = NDArray[np.bool_]

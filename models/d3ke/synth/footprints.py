@@ -12,8 +12,8 @@ from torch import Tensor
 from d3ke.skeleton.kinematics import SkeletalModel
 from d3ke.synth.contacts import Stance, stances
 from d3ke.synth.curves import min_jerk
+from d3ke.synth.foot_soles import SIDES, Sole, carried_steps, foot_angles, foot_rotations
 from d3ke.synth.planned_motion import PlannedMotion
-from d3ke.synth.soles import SIDES, Sole, carried_steps, foot_angles, foot_rotations
 
 Array = NDArray[np.float64]
 Flags = NDArray[np.bool_]

@@ -4,7 +4,7 @@ The cycles are rounded means of what textbooks print for level walking and slow 
 Burnfield 2010; Novacheck 1998); every walker has amplitudes, timing and deviations of its own.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 from numpy.random import Generator
@@ -17,6 +17,7 @@ from d3ke.synth.stance import SIDES
 
 Array = NDArray[np.float64]
 Table = Sequence[tuple[float, float]]
+Deviation = Callable[[Generator, Curves, Array, Array], None]
 
 WALK: dict[str, Table] = {
     "hip_flexion": (
@@ -55,24 +56,39 @@ RUN: dict[str, Table] = {
 
 def walk(rng: Generator, time: Array) -> Curves:
     """Walking at any speed, straight or turning, with the deviations that clinics see."""
-    stride_hz = rng.uniform(0.55, 1.15)
-    reach = np.clip(0.35 + 0.75 * stride_hz + rng.normal(0, 0.15), 0.3, 1.4)
-    curves = _cycle(rng, time, WALK, stride_hz, reach)
-    for deviation, chance in DEVIATIONS:
-        if rng.random() < chance:
-            deviation(rng, curves, curves["phase_r"], curves["phase_l"])
-    return _finish(rng, time, curves, stride_hz)
+    return _without_phases(walk_cycles(rng, time, DEVIATIONS))
 
 
 def run(rng: Generator, time: Array) -> Curves:
     """Running, on the spot to fast, with a short flight after each push-off."""
+    return _without_phases(run_cycles(rng, time))
+
+
+def walk_cycles(
+    rng: Generator, time: Array, deviations: Sequence[tuple[Deviation, float]]
+) -> Curves:
+    """Walking, with `phase_r` and `phase_l`: cycles since the contacts of each foot.
+
+    deviations: from healthy gait, and how likely each is.
+    """
+    stride_hz = rng.uniform(0.55, 1.15)
+    reach = np.clip(0.35 + 0.75 * stride_hz + rng.normal(0, 0.15), 0.3, 1.4)
+    curves = _cycle(rng, time, WALK, stride_hz, reach)
+    for deviation, chance in deviations:
+        if rng.random() < chance:
+            deviation(rng, curves, curves["phase_r"], curves["phase_l"])
+    return _with_arms(rng, time, curves, stride_hz)
+
+
+def run_cycles(rng: Generator, time: Array) -> Curves:
+    """Running, with `phase_r` and `phase_l`: cycles since the contacts of each foot."""
     stride_hz = rng.uniform(1.15, 1.6)
     curves = _cycle(rng, time, RUN, stride_hz, rng.uniform(0.5, 1.4))
     curves["pelvis_tilt"] += -5
     curves["lumbar_extension"] += rng.uniform(-8, 2)
     flight = sum(np.clip(np.sin(2 * np.pi * (curves[f"phase_{s}"] - 0.38)), 0, 1) for s in SIDES)
     curves[AIRBORNE] = rng.uniform(0.0, 0.07) * np.asarray(flight)
-    return _finish(rng, time, curves, stride_hz)
+    return _with_arms(rng, time, curves, stride_hz)
 
 
 def _cycle(
@@ -115,16 +131,19 @@ def _cycle(
     return curves
 
 
-def _finish(rng: Generator, time: Array, curves: Curves, stride_hz: float) -> Curves:
-    """Add the arms and take out the phases."""
-    phase = float(curves.pop("phase_r")[0])
-    curves.pop("phase_l")
+def _with_arms(rng: Generator, time: Array, curves: Curves, stride_hz: float) -> Curves:
+    """Add arms that swing with the legs, or do something else."""
+    phase = float(curves["phase_r"][0])
     swings = rng.random() < 0.75
     arms = arm_swing(rng, time, stride_hz, phase) if swings else arm_gestures(rng, time)
     return curves | arms
 
 
-def _crouch(rng: Generator, curves: Curves, right: Array, left: Array) -> None:
+def _without_phases(curves: Curves) -> Curves:
+    return {name: curve for name, curve in curves.items() if not name.startswith("phase_")}
+
+
+def crouch(rng: Generator, curves: Curves, right: Array, left: Array) -> None:
     """Knees and hips that never straighten."""
     amount = rng.uniform(8, 35)
     for side in SIDES:
@@ -133,14 +152,14 @@ def _crouch(rng: Generator, curves: Curves, right: Array, left: Array) -> None:
         curves[f"ankle_angle_{side}"] += amount * rng.uniform(0.3, 0.6)
 
 
-def _stiff_knee(rng: Generator, curves: Curves, right: Array, left: Array) -> None:
+def stiff_knee(rng: Generator, curves: Curves, right: Array, left: Array) -> None:
     """A knee that hardly bends in swing."""
     side = SIDES[rng.integers(2)]
     curves[f"knee_angle_{side}"] *= rng.uniform(0.3, 0.75)
     curves[f"hip_adduction_{side}"] -= rng.uniform(0, 8)
 
 
-def _drop_foot(rng: Generator, curves: Curves, right: Array, left: Array) -> None:
+def drop_foot(rng: Generator, curves: Curves, right: Array, left: Array) -> None:
     """A foot that hangs in swing, with a higher knee."""
     side, phase = ("r", right) if rng.random() < 0.5 else ("l", left)
     swing = np.clip(np.sin(2 * np.pi * (phase - 0.55)), 0, 1)
@@ -149,11 +168,11 @@ def _drop_foot(rng: Generator, curves: Curves, right: Array, left: Array) -> Non
     curves[f"knee_angle_{side}"] += rng.uniform(0, 20) * swing
 
 
-def _trunk_sway(rng: Generator, curves: Curves, right: Array, left: Array) -> None:
+def trunk_sway(rng: Generator, curves: Curves, right: Array, left: Array) -> None:
     """The trunk leans over the stance leg (a taught strategy, or Trendelenburg's)."""
     wave = np.sin(2 * np.pi * (right - rng.normal(0.0, 0.03)))
     curves["lumbar_bending"] += rng.uniform(4, 24) * wave
     curves["pelvis_list"] += rng.normal(0, 4) * wave
 
 
-DEVIATIONS = ((_crouch, 0.15), (_stiff_knee, 0.08), (_drop_foot, 0.08), (_trunk_sway, 0.25))
+DEVIATIONS = ((crouch, 0.15), (stiff_knee, 0.08), (drop_foot, 0.08), (trunk_sway, 0.25))

@@ -11,11 +11,11 @@ from torch import Tensor
 
 from d3ke.skeleton.kinematics import SkeletalModel
 from d3ke.synth.contacts import find_stances
+from d3ke.synth.foot_soles import Sole, both_soles
 from d3ke.synth.footprints import Footprints, plan_feet
 from d3ke.synth.leg_ik import LegSolver
 from d3ke.synth.placing import place_furniture
 from d3ke.synth.planned_motion import PlannedMotion
-from d3ke.synth.soles import Sole, both_soles
 from d3ke.synth.stage import Furniture
 from d3ke.synth.travel import lowest_heights, pelvis_path
 

@@ -19,8 +19,8 @@ class PlannedMotion:
     grounding puts it in place. belt_m_s: speed of a treadmill as planned, 0 on the floor.
     stance: (T, 2) bool, whether the right and the left foot carry, where the plan knows it.
     levels: (T, 2) height of what is under the right and the left foot, m, where it is not 0.
-    path: (T, 2) pelvis x and z for a leg of scale 1, m, where feet may slide. flight_m_s: forward
-    speed in the air, where the steps before and after do not tell it.
+    path: (T, 2) pelvis x and z for a leg of scale 1, m, where feet may slide. flight_m_s:
+    (T,) forward speed in the air, where the steps before and after do not tell it.
     """
 
     source: str
@@ -33,4 +33,4 @@ class PlannedMotion:
     stance: NDArray[np.bool_] | None = None
     levels: Array | None = None
     path: Array | None = None
-    flight_m_s: float | None = None
+    flight_m_s: Array | None = None

@@ -7,8 +7,8 @@ from numpy.typing import NDArray
 from scipy.ndimage import gaussian_filter1d
 
 from d3ke.synth.contacts import AIRBORNE_M
+from d3ke.synth.foot_soles import Sole, carried_steps
 from d3ke.synth.planned_motion import PlannedMotion
-from d3ke.synth.soles import Sole, carried_steps
 
 Array = NDArray[np.float64]
 
@@ -99,7 +99,8 @@ def _flown(steps: Array, in_air: NDArray[np.bool_], motion: PlannedMotion) -> Ar
         return np.zeros_like(steps)
     if motion.flight_m_s is not None:
         steps = steps.copy()
-        steps[in_air] = (motion.flight_m_s / motion.rate_hz, 0.0)
+        steps[in_air] = 0.0
+        steps[in_air, 0] = motion.flight_m_s[1:][in_air] / motion.rate_hz
         return steps
     flown = [np.interp(frames, frames[~in_air], column[~in_air]) for column in steps.T]
     return np.where(in_air[:, None], np.stack(flown, axis=1), steps)
