@@ -18,7 +18,6 @@ from d3ke.synth.phones import crop_camera
 from d3ke.synth.plans import ClipPlan, SynthConfig, plans
 from d3ke.synth.stage import Renderer, View
 from d3ke.synth.takes import Studio, Take
-from d3ke.vision.camera import Camera
 
 Floats = NDArray[np.float32]
 Doubles = NDArray[np.float64]
@@ -190,10 +189,7 @@ class SyntheticPeople:
 def person_box(take: Take, index: int) -> Floats:
     """The person's box x, y, width, height in the phone's picture, px; what is outside is cut."""
     phone = take.phone
-    camera = Camera(
-        phone.camera_matrix, phone.size, "", phone.distortion, phone.R[index], phone.t[index]
-    )
-    pixels = camera.project(take.acted.outline[index])
+    pixels = phone.at(index).project(take.acted.outline[index])
     low = np.clip(np.nanmin(pixels, axis=0), 0, np.array(phone.size) - 2)
     high = np.clip(np.nanmax(pixels, axis=0), low + 1, np.array(phone.size) - 1)
     return np.concatenate([low, high - low]).astype(np.float32)

@@ -11,7 +11,8 @@ from torch import Tensor
 
 from d3ke.skeleton.kinematics import SkeletalModel
 from d3ke.skeleton.osim import OsimModel
-from d3ke.synth.adults import Adult, Adults, Attachment, sole_points
+from d3ke.synth.adults import Adult, Adults
+from d3ke.synth.attachment import Attachment, sole_points
 from d3ke.synth.body import parametric_body
 from d3ke.synth.curves import sway
 from d3ke.synth.exposure import Look, draw_look
@@ -37,8 +38,8 @@ class Actor:
 
     adult: Adult
     figure: Figure
-    soles: Tensor
-    sole_bodies: Tensor
+    soles: Floats
+    sole_bodies: tuple[int, ...]
 
 
 class Acted(NamedTuple):
@@ -88,18 +89,16 @@ class Studio:
         """One person of this seed, always dressed the same."""
         adult = self.adults.adult(identity)
         figure = self.wardrobe.dress(adult, np.random.default_rng([self.config.seed, identity, 1]))
-        soles = sole_points(adult, self.osim, figure.soles, figure.sole_bodies)
-        names = self.osim.body_names
-        return Actor(
-            adult, figure, soles, torch.tensor([names.index(b) for b in figure.sole_bodies])
-        )
+        soles = sole_points(adult, self.osim, figure.soles, figure.sole_bodies).numpy()
+        bodies = tuple(self.osim.body_names.index(body) for body in figure.sole_bodies)
+        return Actor(adult, figure, soles, bodies)
 
     def take(self, actor: Actor, split: str, frames: int, rate_hz: float, rng: Generator) -> Take:
         """A new motion, camera and place for somebody of a split."""
         acted, furniture = self._act(actor, split, frames, rate_hz, rng)
         phone = draw_phone(rng, acted.outline, rate_hz)
         path = acted.joints[:, 0].numpy()
-        eye = -phone.R[0].T @ phone.t[0]
+        eye = phone.eyes[0]
         around = draw_surroundings(rng, furniture, path, eye, self.config.backgrounds)
         figures, others = [actor.figure], []
         if rng.random() < self.config.bystanders:
@@ -120,7 +119,7 @@ class Studio:
         scales = actor.adult.scales
         grounded = ground(self.skeleton, motion, scales, actor.sole_bodies, actor.soles)
         fingers = torch.from_numpy(_fingers(rng, frames, rate_hz))
-        bones = self.attachment.bones(actor.adult, grounded.bodies, grounded.q, fingers).numpy()
+        bones = self.attachment.bones(actor.adult, grounded.bodies, fingers).numpy()
         acted = Acted(
             motion,
             grounded.q,
