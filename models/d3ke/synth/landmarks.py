@@ -2,6 +2,7 @@
 
 import json
 from functools import cache
+from itertools import pairwise
 from pathlib import Path
 
 import torch
@@ -53,5 +54,5 @@ def hip_centres(vertices: Tensor, heads: Tensor) -> Tensor:
 
 def sum_of_parts(*points: Tensor) -> Tensor:
     """The length of a broken line through points (B, 3), (B, 1)."""
-    parts = [(b - a).norm(dim=1, keepdim=True) for a, b in zip(points, points[1:], strict=False)]
+    parts = [(b - a).norm(dim=1, keepdim=True) for a, b in pairwise(points)]
     return torch.stack(parts).sum(dim=0)

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
+from itertools import pairwise
 from typing import NamedTuple
 
 import numpy as np
@@ -112,8 +113,8 @@ def _lengths(at: dict[str, Tensor]) -> dict[str, Tensor]:
 
 def _apart(at: dict[str, Tensor], *names: str) -> Tensor:
     """The length of a broken line through named points."""
-    pairs = zip(names, names[1:], strict=False)
-    return torch.stack([(at[b] - at[a]).norm(dim=-1) for a, b in pairs]).sum(dim=0)
+    parts = [(at[b] - at[a]).norm(dim=-1) for a, b in pairwise(names)]
+    return torch.stack(parts).sum(dim=0)
 
 
 @cache

@@ -109,7 +109,8 @@ class _ShapeProblem:
         repeats = len(free) // len(self.targets)
         known = {name: value.repeat(repeats) for name, value in self.known.items()}
         found = dict(zip(FREE, free.unbind(1), strict=True))
-        return parametric_body().coefficients(known | found).unflatten(0, x.shape[:-1])
+        coefficients = parametric_body().coefficients(known | found)
+        return coefficients.reshape(*x.shape[:-1], -1)
 
     def _log_measures(self, x: Tensor) -> Tensor:
         part, body = self.part, parametric_body()

@@ -47,7 +47,10 @@ STRETCHES: Mapping[str, tuple[Stretch, ...]] = {
     "hip_girth": (Stretch(PELVIS, ("x",)), Stretch(("spine04",), ("x", "z"), 0.3)),
     "waist_girth": (Stretch(("spine04", "spine03"), ("x", "z")),),
     "chest_girth": (Stretch(("spine02",), ("x", "z")), Stretch(("spine01",), ("x", "z"), 0.5)),
-    "upper_arm_girth": (Stretch(("upperarm",), ("across",)), Stretch(("lowerarm",), ("across",), 0.7)),
+    "upper_arm_girth": (
+        Stretch(("upperarm",), ("across",)),
+        Stretch(("lowerarm",), ("across",), 0.7),
+    ),
     "neck_girth": (Stretch(("neck",), ("across",)),),
 }  # fmt: skip
 
@@ -90,7 +93,8 @@ def _linear_parts(heads: Tensor, logs: Tensor) -> Tensor:
     along = along / along.norm(dim=-1, keepdim=True).clamp(min=1e-6)
     onto = along.unsqueeze(-1) * along.unsqueeze(-2)
     length, width = limbs[..., :1, None], limbs[..., 1:, None]
-    return (width * torch.eye(3) + (length - width) * onto) @ torch.diag_embed(axes)
+    limb: Tensor = width * torch.eye(3) + (length - width) * onto
+    return limb @ torch.diag_embed(axes)
 
 
 class StretchTable(NamedTuple):
