@@ -42,9 +42,9 @@ SHARES = (
 )
 # Of the upper arm's swing and of its twist about itself, so that skin does not wring.
 SWINGS: Mapping[str, tuple[float, float]] = {
-    "clavicle": (0.12, 0.0),
-    "shoulder01": (0.4, 0.0),
-    "upperarm01": (1.0, 0.5),
+    "clavicle": (0.15, 0.0),
+    "shoulder01": (0.5, 0.25),
+    "upperarm01": (0.92, 0.55),
 }
 # A raised arm is turned outwards by nature: the twist is counted from there, rad at straight up.
 RAISED_TWIST = np.pi / 2

@@ -17,8 +17,10 @@ FIST_DEG = (82.0, 100.0, 58.0)
 THUMB_FIST_DEG = (34.0, 40.0, 55.0)
 # How much more or less than the middle finger a loose hand's fingers curl; a fist's are alike.
 LOOSENESS = {2: 0.75, 3: 1.0, 4: 1.15, 5: 1.3}
-# The thumb turns about the palm's normal, towards the fingers, and about the finger's axis.
-THUMB_AXES = ((0.55, 0.35, -0.75), (0.85, 0.5, 0.0), (0.85, 0.5, 0.0))
+SOFTNESS = 1.5  # at rest the mesh's fingers are a little bent, so small curls add less
+# Axes of the thumb's joints: the palm's normal (towards the fingers), back from the fingers' flexion
+# (down on them), the fingers' direction.
+THUMB_AXES = ((0.75, 0.35, 0.55), (0.8, 0.6, 0.0), (0.85, 0.5, 0.0))
 
 
 class HandBones(NamedTuple):
@@ -74,7 +76,7 @@ def _axes(joints: Tensor, wrist: Tensor, side: int) -> Tensor:
     fingers = _unit(joints[1:, 2] - joints[1:, 0])
     flexion = _unit(torch.linalg.cross(fingers, normal.expand(4, 3)))
     across = torch.linalg.cross(forward, normal)  # flexes the fingers
-    frame = torch.stack([-sign * normal, across, sign * forward])
+    frame = torch.stack([sign * normal, -across, sign * forward])
     thumb = _unit(torch.tensor(THUMB_AXES) @ frame)  # (JOINTS, 3)
     return torch.cat([thumb.unsqueeze(0), flexion.unsqueeze(1).expand(4, JOINTS, 3)])
 
@@ -82,7 +84,8 @@ def _axes(joints: Tensor, wrist: Tensor, side: int) -> Tensor:
 def _angles(curl: Tensor) -> Tensor:
     """Turns in rad, (T, 5, JOINTS). curl: (T,)."""
     loose = torch.tensor([1.0, *LOOSENESS.values()])
-    own = curl.unsqueeze(1) * (loose + curl.unsqueeze(1) * (1 - loose))  # (T, 5)
+    curl = curl.unsqueeze(1)
+    own = curl**SOFTNESS * (loose + curl * (1 - loose))  # (T, 5)
     fist = torch.tensor(np.radians([THUMB_FIST_DEG, *[FIST_DEG] * 4]), dtype=torch.float32)
     return own.unsqueeze(2) * fist
 
