@@ -24,7 +24,7 @@ KINDS: dict[str, tuple[FurnitureKind, ...]] = {
     "photograph": ("box", "chair"),
 }
 OCCLUDER_SHARE = 0.15
-HIDDEN_M = (0.1, 0.8)  # how high up the person an occluder hides them
+HIDDEN_M = (0.08, 0.65)  # how high up the person an occluder hides them
 CLEAR_M, SIGHT_M = 0.75, 0.3  # that a thing keeps from the person, and from the line of sight
 TRIES = 6
 REACH_M = 6.0  # how far from the person things stand in the open air

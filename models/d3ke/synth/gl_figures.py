@@ -7,6 +7,7 @@ import moderngl
 import numpy as np
 from numpy.typing import NDArray
 
+from d3ke.synth.gl_programs import Programs
 from d3ke.synth.shaders import MOST_BONES, SPHERES
 from d3ke.synth.stage import Figure, Floats, Material, Triangles
 
@@ -113,14 +114,7 @@ def _balls(positions: Floats, triangles: Triangles, strongest: NDArray[np.uint8]
 class FigureBuffers:
     """A figure's buffers and vertex arrays in one context."""
 
-    def __init__(
-        self,
-        context: moderngl.Context,
-        skin: moderngl.Program,
-        shadow: moderngl.Program,
-        figure: moderngl.Program,
-        shape: Geometry,
-    ) -> None:
+    def __init__(self, context: moderngl.Context, programs: Programs, shape: Geometry) -> None:
         self.shape = shape
         rest, uv = context.buffer(shape.vertices.tobytes()), context.buffer(shape.uv.tobytes())
         bones, weights = (
@@ -133,7 +127,7 @@ class FigureBuffers:
             context.buffer(shape.coarse.tobytes()),
         )
         self.skin = context.vertex_array(
-            skin,
+            programs.skin,
             [
                 (rest, "3f 3f", "in_position", "in_normal"),
                 (bones, "4u1 4u1", "in_bones_a", "in_bones_b"),
@@ -141,7 +135,7 @@ class FigureBuffers:
             ],
         )
         self.drawn = context.vertex_array(
-            figure,
+            programs.figure,
             [
                 (self.skinned, "3f 3f 3f", "in_position", "in_normal", "in_sky"),
                 (uv, "2f", "in_uv"),
@@ -149,7 +143,7 @@ class FigureBuffers:
             index_buffer=fine,
         )
         self.cast = context.vertex_array(
-            shadow, [(self.skinned, "3f 24x", "in_position")], index_buffer=coarse
+            programs.shadow, [(self.skinned, "3f 24x", "in_position")], index_buffer=coarse
         )
         self._held = [self.skin, self.drawn, self.cast, rest, uv, bones, weights, self.skinned]
         self._held += [fine, coarse]

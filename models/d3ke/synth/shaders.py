@@ -121,11 +121,11 @@ void main() {
     vec3 p = in_shadow_map(place, up, 0.004);
     float step = sun.w / float(textureSize(shadow_map, 0).x);
     float sunlit = 0.0;
-    for (int i = -1; i < 2; i++)
-        for (int j = -1; j < 2; j++)
+    for (int i = -1; i < 2; i += 2)
+        for (int j = -1; j < 2; j += 2)
             sunlit += texture(shadow_map, p + vec3(i, j, 0) * step);
     float edge = max(abs(corner.x), abs(corner.y));  // the map ends without a seam
-    light = mix(vec2(open_to_sky(place, up), sunlit / 9.0), vec2(1), smoothstep(0.85, 1.0, edge));
+    light = mix(vec2(open_to_sky(place, up), sunlit / 4.0), vec2(1), smoothstep(0.85, 1.0, edge));
 }
 """
 )
@@ -165,7 +165,8 @@ vec3 far_away(vec3 direction) {
     if (backdrop.w > 0.5) {
         azimuth -= 6.28318531 * floor(azimuth * 0.15915494 + 0.5);
         vec2 at = vec2(azimuth / backdrop.y + 0.5, 0.62 - height / backdrop.z);
-        return textureLod(photograph, vec2(at.x, clamp(at.y, 0.01, 0.99)), 0.0).rgb;
+        at.x = 1.0 - abs(mod(at.x, 2.0) - 1.0);  // mirrored beyond its edges
+        return textureLod(photograph, clamp(at, 0.005, 0.995), 0.0).rgb;
     }
     vec2 at = vec2(azimuth * 0.15915494 + 0.5, 0.5 - height * 0.31830989);
     return to_screen(textureLod(panorama, at, 0.0).rgb);

@@ -39,7 +39,7 @@ PLACES = ("home", "laboratory", "corridor", "hall", "open air", "photograph")
 PLACE_SHARES = (0.24, 0.22, 0.06, 0.16, 0.22, 0.1)
 OWN_PHOTO_SHARE = 0.4  # of the clips, where the user gives photographs
 DIM_SHARE = 0.1
-MIDDLE_LIGHT = 0.4  # exposed light of a white upright surface; the screen's white is at about 2
+MIDDLE_LIGHT = 0.5  # exposed light of a white upright surface; the screen's white is at about 2
 WALLS, THINGS, FLOORS = 24, 12, 6  # variants of textures
 MARGIN_M = {"home": (0.5, 1.6), "laboratory": (0.8, 4.0), "corridor": (0.25, 0.5)}
 CORRIDOR_M = (2.0, 6.0)  # beyond what happens, along a corridor
@@ -136,7 +136,7 @@ def _triple(vector: Floats) -> Colour:
 
 def _walls(rng: Generator) -> Material:
     texture = wall_texture(int(rng.integers(WALLS)))
-    tint = _triple(rng.uniform(0.7, 1.0) * rng.uniform(0.92, 1.0, 3))
+    tint = _triple(rng.uniform(0.8, 1.0) * rng.uniform(0.93, 1.0, 3))
     return Material(texture, tint, float(rng.uniform(0, 0.1)), cut=bool(texture[..., 3].min() == 0))
 
 
@@ -216,7 +216,7 @@ def _floor(
     """What the floor looks like; in the open air it goes over into what is far away."""
     received = radiance(light.ambient, np.array([0, 1, 0], np.float32)) + sun_on_floor
     if photo is not None:
-        kind = _choice(rng, ("grass", "gravel", "concrete", "asphalt", "planks"))
+        kind = "planks" if light.indoors else _choice(rng, ("grass", "gravel", "asphalt"))
         shown = photo[-photo.shape[0] // 6 :].reshape(-1, 3).mean(axis=0) / 255
         albedo = _unfilmed(shown) / (exposure * received)
     elif place in ROOM_FLOORS:

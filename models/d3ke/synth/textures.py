@@ -17,6 +17,7 @@ Floats = NDArray[np.float32]
 PHOTOS = Path(__file__).parents[1] / "assets" / "backgrounds" / "photos"
 SIDE = 512  # px of a floor's texture
 WALL_SIZE = (512, 1024)  # rows, columns
+CEILING_M = 2.4  # that a ceiling's texture covers
 WALL_M = (2.7, 6.0)  # height and length that a wall's texture is drawn for
 LONGEST_PHOTO = 1024  # px
 FLOOR_MEAN = 0.75  # sRGB, of every floor's texture: its colour comes from its tint
@@ -54,7 +55,7 @@ def wall_texture(variant: int) -> Bytes:
     rng = np.random.default_rng([variant, 7])
     rows, columns = WALL_SIZE
     wall = np.ones((rows, columns, 3), np.float32) * _paint(rng)
-    wall *= 1 + 0.05 * _clouds(rng, rows, columns, 8)[..., None]
+    wall *= 1 + rng.uniform(0.004, 0.02) * _clouds(rng, rows, columns, 2)[..., None]
     _paper(rng, wall)
     opacity = np.full((rows, columns), 255, np.uint8)
     places = iter(rng.permutation(4))  # what hangs or stands takes one of four places
@@ -72,6 +73,20 @@ def wall_texture(variant: int) -> Bytes:
     return np.dstack([pixels, opacity])
 
 
+@lru_cache(maxsize=8)
+def ceiling_texture(variant: int) -> Bytes:
+    """A ceiling (SIDE, SIDE, 4), CEILING_M: plain, or panels with lamps."""
+    rng = np.random.default_rng([variant, 13])
+    pattern = np.full((SIDE, SIDE, 3), 0.86, np.float32)
+    if variant % 2:
+        _joints(pattern, SIDE // 4, 3, 0.7)
+        lamp = SIDE // 4
+        pattern[lamp + 8 : 2 * lamp - 5, lamp + 8 : 3 * lamp - 5] = 1.0
+        pattern[lamp + 8 : 2 * lamp - 5 : 12, lamp + 8 : 3 * lamp - 5] = 0.8
+    pattern *= 1 + 0.01 * _clouds(rng, SIDE, SIDE, 8)[..., None]
+    return _opaque(pattern)
+
+
 @lru_cache(maxsize=32)
 def thing_texture(variant: int) -> Bytes:
     """A surface of furniture (256, 256, 4), 1 m: painted, wooden, worn."""
@@ -79,7 +94,7 @@ def thing_texture(variant: int) -> Bytes:
     if variant % 3 == 0:
         pattern = _grain(rng, 256) * 0.8
     else:
-        pattern = 0.8 + 0.05 * _clouds(rng, 256, 256, 6)
+        pattern = 0.8 + 0.012 * _clouds(rng, 256, 256, 4)
         pattern = np.repeat(pattern[..., None], 3, axis=2)
     if variant % 3 == 1:
         pattern += 0.02 * rng.standard_normal((256, 256, 1))
@@ -134,7 +149,7 @@ def _grain(rng: Generator, side: int) -> Floats:
     fibres = cv2.blur(np.tile(fibres, 3), (side // 4, 1))[:, side : 2 * side]
     fibres /= fibres.std()
     warm = np.array([1.0, 0.93, 0.84], np.float32)
-    return (1 + 0.09 * fibres[..., None] * np.array([1, 1.2, 1.5], np.float32)) * warm * 0.85
+    return (1 + 0.045 * fibres[..., None] * np.array([1, 1.2, 1.5], np.float32)) * warm * 0.85
 
 
 def _joints(pattern: Floats, step: int, width: int, shade: float) -> None:
@@ -220,8 +235,8 @@ def _columns_of(metres: float) -> int:
 
 def _paint(rng: Generator) -> Floats:
     """A wall's colour, sRGB: mostly pale."""
-    hue, saturation = rng.random(), rng.beta(1.2, 6)
-    value = rng.uniform(0.72, 0.96) if rng.random() < 0.8 else rng.uniform(0.25, 0.7)
+    hue, saturation = rng.random(), rng.beta(1.0, 9)
+    value = rng.uniform(0.78, 0.98) if rng.random() < 0.85 else rng.uniform(0.3, 0.75)
     hsv = np.array([[[360 * hue, saturation, value]]], np.float32)
     return np.asarray(cv2.cvtColor(hsv, cv2.COLOR_HSV2RGB)[0, 0], np.float32)
 

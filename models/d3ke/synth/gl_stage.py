@@ -1,0 +1,125 @@
+"""A stage on the graphics card: its figures, its room and its furniture."""
+
+import math
+from typing import NamedTuple
+
+import moderngl
+import numpy as np
+
+from d3ke.synth.environments import environment
+from d3ke.synth.furniture import Solid, furniture_mesh, join
+from d3ke.synth.gl_figures import FigureBuffers, geometry
+from d3ke.synth.gl_frame import Backdrop, FloorMap, Light
+from d3ke.synth.gl_programs import Programs
+from d3ke.synth.gl_solids import SolidBuffers, ceiling_solid, floor_solid, wall_solids
+from d3ke.synth.stage import Floats, Furniture, Material, Stage, Surroundings, View
+from d3ke.synth.textures import CEILING_M, ceiling_texture
+
+SHADOW_SOFT_OUT, SHADOW_SOFT_IN = 1.5, 5.0  # texels: the sun's edges are sharper than a lamp's
+REACH_M = 1.0  # how far beyond the bones' middles a person's shadow and occlusion are drawn
+SHADOW_MOST_M, FLOOR_MAP_MOST_M = 3.0, 7.0
+PHOTOGRAPH_WIDTH = math.radians(75)  # a phone's field of view
+
+
+class Surface(NamedTuple):
+    """A still surface, what it looks like, and which of gl_programs.SOLIDS draws it.
+
+    scale: of its texture, 1/m.
+    """
+
+    role: str
+    buffers: SolidBuffers
+    material: Material
+    scale: float = 1.0
+
+
+class Shade(NamedTuple):
+    """Where shadows and occlusion are drawn. balls: of each figure (S, 4).
+
+    middle, radius: of what the light is drawn for, m.
+    """
+
+    balls: list[Floats]
+    middle: Floats
+    radius: float
+    floor: FloorMap
+
+
+class OpenStage:
+    """What a renderer keeps of a stage. things: (S, 4) balls that stand for furniture."""
+
+    def __init__(self, context: moderngl.Context, programs: Programs, stage: Stage) -> None:
+        self._context, self._programs = context, programs
+        around = stage.surroundings
+        self.around = around
+        self.light, self.backdrop = _light(around), _backdrop(around)
+        self.figures = tuple(
+            FigureBuffers(context, programs, geometry(figure)) for figure in stage.figures
+        )
+        self.furniture = tuple(
+            self._surface("thing", furniture_mesh(thing), material)
+            for thing, material in zip(around.furniture, around.furniture_materials, strict=True)
+        )
+        self.room = self._room(around)
+        self.open_air = around.walls is None or around.walls.cut
+        things = [_ball(thing) for thing in around.furniture]
+        self.things = np.array(things, np.float32).reshape(-1, 4)
+
+    def shade(self, view: View) -> Shade:
+        """Where shadows fall in a view."""
+        balls = [
+            figure.shape.balls.at(bones)
+            for figure, bones in zip(self.figures, view.bones, strict=True)
+        ]
+        low, high = balls[0][:, :3].min(axis=0), balls[0][:, :3].max(axis=0)
+        middle, radius = (low + high) / 2, float(np.linalg.norm(high - low) + REACH_M) / 2
+        near = np.concatenate([*balls, self.things])
+        gap = float(np.linalg.norm(near[:, [0, 2]] - middle[[0, 2]], axis=1).max())
+        if len(balls) + len(self.things) > 1:
+            radius = max(radius, min(gap + REACH_M / 2, SHADOW_MOST_M))
+        side = min(FLOOR_MAP_MOST_M, 2 * gap + 2 * REACH_M)
+        corner = middle[[0, 2]] - side / 2
+        return Shade(balls, middle, radius, FloorMap(float(corner[0]), float(corner[1]), side))
+
+    def release(self) -> None:
+        """Free the buffers."""
+        for figure in self.figures:
+            figure.release()
+        for surface in (*self.room, *self.furniture):
+            surface.buffers.release()
+
+    def _room(self, around: Surroundings) -> tuple[Surface, ...]:
+        """Floor, walls and ceiling."""
+        scale = 1 / around.floor_scale
+        if around.walls is None:
+            return (self._surface("ground", floor_solid(around), around.floor, scale),)
+        ceiling = Material(ceiling_texture(int(around.room[0] * 100) % 4), gloss=0.0)
+        return (
+            self._surface("wall", join(wall_solids(around)), around.walls),
+            self._surface("wall", ceiling_solid(around), ceiling, 1 / CEILING_M),
+            self._surface("floor", floor_solid(around), around.floor, scale),
+        )
+
+    def _surface(self, role: str, solid: Solid, material: Material, scale: float = 1.0) -> Surface:
+        programs = self._programs
+        buffers = SolidBuffers(self._context, programs.solids[role], programs.shadow, solid)
+        return Surface(role, buffers, material, scale)
+
+
+def _light(around: Surroundings) -> Light:
+    ambient = environment(around.environment).turned_ambient(around.turn)
+    return Light(ambient, SHADOW_SOFT_OUT if around.walls is None else SHADOW_SOFT_IN)
+
+
+def _backdrop(around: Surroundings) -> Backdrop:
+    if around.backdrop is None:
+        return Backdrop(around.turn, 0.0, 0.0)
+    rows, columns = around.backdrop.shape[:2]
+    return Backdrop(around.turn, PHOTOGRAPH_WIDTH, PHOTOGRAPH_WIDTH * rows / columns)
+
+
+def _ball(thing: Furniture) -> tuple[float, float, float, float]:
+    """The ball that stands for a thing where it takes away light."""
+    x, y, z = thing.place
+    length, height, width = thing.size
+    return x, y + height / 2, z, 0.45 * float(np.cbrt(length * height * width))
