@@ -89,7 +89,7 @@ def _told(error: BaseException) -> ExitStatus:
     if isinstance(error, typer.TyperException):
         context = getattr(error, "ctx", None)
         command = context.command_path if context else "d3ke"
-        show_line(f"error: {error.format_message()} See '{command} --help'.")
+        show_line(f"error: {error.format_message().rstrip('.')}. See '{command} --help'.")
         return ExitStatus.MISUSED
     if isinstance(error, D3keError):
         show_line(f"error: {error}")

@@ -8,6 +8,71 @@ import typer
 from d3ke_cli.console import ExitStatus, RichProgress, show_json, show_result
 from d3ke_cli.options import Json
 
+Frames = Annotated[
+    int,
+    typer.Option(
+        "--frames",
+        "-n",
+        metavar="FRAMES",
+        min=1,
+        help="Frames in all; a tenth each is held out to validate and to test.",
+    ),
+]
+Output = Annotated[
+    Path, typer.Option("--output", "-o", metavar="DATA", help="The data set's folder.")
+]
+Seed = Annotated[
+    int, typer.Option("--seed", min=0, help="Seed of people, motions, cameras and places.")
+]
+Motions = Annotated[
+    Path | None,
+    typer.Option(
+        "--motions",
+        metavar="DIR",
+        help="Folder of recorded motions (.mot), or an .npz of them. [default: motions made up "
+        "by rules]",
+    ),
+]
+Wardrobe = Annotated[
+    Path | None,
+    typer.Option(
+        "--wardrobe",
+        metavar="DIR",
+        help="Folder of MakeHuman's clothes, shoes, hair and skins. [default: clothes grown from "
+        "the body]",
+    ),
+]
+Backgrounds = Annotated[
+    Path | None,
+    typer.Option(
+        "--backgrounds",
+        metavar="DIR",
+        help="Folder of photographs to stand before. [default: rooms and panoramas only]",
+    ),
+]
+Size = Annotated[
+    int, typer.Option("--size", min=64, max=2048, help="Side of a picture, in pixels.")
+]
+Workers = Annotated[
+    int | None,
+    typer.Option("--workers", metavar="N", min=1, help="Processes. [default: one a core]"),
+]
+Openable = Annotated[
+    bool,
+    typer.Option(
+        "--openable", help="Write a clip of each split as .osim, .mot, .trc and .mp4, too."
+    ),
+]
+Sheet = Annotated[
+    Path | None,
+    typer.Option(
+        "--sheet",
+        metavar="PNG",
+        help="A picture to draw 36 samples on, with joints and markers. [default: none]",
+    ),
+]
+Resume = Annotated[bool, typer.Option("--resume", help="Go on with a data set that was begun.")]
+
 prepare = typer.Typer(help="Make a data set to train on.", rich_markup_mode=None)
 
 
@@ -21,72 +86,17 @@ def group(context: typer.Context) -> None:
 
 @prepare.command()
 def synthetic(
-    frames: Annotated[
-        int,
-        typer.Option(
-            "--frames",
-            "-n",
-            metavar="FRAMES",
-            min=1,
-            help="Frames in all, of which a tenth each is held out to validate and to test.",
-        ),
-    ],
-    output: Annotated[
-        Path, typer.Option("--output", "-o", metavar="DATA", help="The data set's folder.")
-    ],
-    seed: Annotated[
-        int, typer.Option("--seed", min=0, help="Seed of people, motions, cameras and places.")
-    ] = 0,
-    motions: Annotated[
-        Path | None,
-        typer.Option(
-            "--motions",
-            metavar="DIR",
-            help="Folder of recorded motions (.mot), or an "
-            ".npz of them. [default: motions made up by rules]",
-        ),
-    ] = None,
-    wardrobe: Annotated[
-        Path | None,
-        typer.Option(
-            "--wardrobe",
-            metavar="DIR",
-            help="Folder of MakeHuman's clothes, shoes, hair "
-            "and skins. [default: clothes grown from the body]",
-        ),
-    ] = None,
-    backgrounds: Annotated[
-        Path | None,
-        typer.Option(
-            "--backgrounds",
-            metavar="DIR",
-            help="Folder of photographs to stand before. [default: rooms and panoramas only]",
-        ),
-    ] = None,
-    size: Annotated[
-        int, typer.Option("--size", min=64, max=2048, help="Side of a picture, in pixels.")
-    ] = 384,
-    workers: Annotated[
-        int | None,
-        typer.Option("--workers", metavar="N", min=1, help="Processes. [default: one a core]"),
-    ] = None,
-    openable: Annotated[
-        bool,
-        typer.Option(
-            "--openable", help="Write a clip of each split as .osim, .mot, .trc and .mp4, too."
-        ),
-    ] = False,
-    sheet: Annotated[
-        Path | None,
-        typer.Option(
-            "--sheet",
-            metavar="PNG",
-            help="A picture to draw 36 samples on, with joints and markers.",
-        ),
-    ] = None,
-    resume: Annotated[
-        bool, typer.Option("--resume", help="Go on with a data set that was begun.")
-    ] = False,
+    frames: Frames,
+    output: Output,
+    seed: Seed = 0,
+    motions: Motions = None,
+    wardrobe: Wardrobe = None,
+    backgrounds: Backgrounds = None,
+    size: Size = 384,
+    workers: Workers = None,
+    openable: Openable = False,
+    sheet: Sheet = None,
+    resume: Resume = False,
     as_json: Json = False,
 ) -> ExitStatus:
     """Make pictures of synthetic people with exact OpenSim labels.

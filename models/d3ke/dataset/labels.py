@@ -108,11 +108,11 @@ class Framing:
     @staticmethod
     def of(manifest: Manifest, size: int, augmentation: Augmentation | None) -> "Framing":
         """For a data set's pictures."""
-        boxes = float(manifest.picture["boxes"])
-        return Framing(size, boxes, augmentation, Mirror.of(manifest.model()))
+        mirror = Mirror.of(manifest.model())
+        return Framing(size, float(manifest.picture["boxes"]), augmentation, mirror)
 
 
-class _Labels(NamedTuple):
+class Labels(NamedTuple):
     """The labels of a frame, as of FrameItem."""
 
     q: Floats
@@ -123,10 +123,10 @@ class _Labels(NamedTuple):
     markers: Floats
     markers_mask: Flags
 
-    def mirrored(self, mirror: Mirror) -> "_Labels":
+    def mirrored(self, mirror: Mirror) -> "Labels":
         """Of the mirrored picture."""
         aside = np.array([-1, 1, 1], np.float32)
-        return _Labels(
+        return Labels(
             q=self.q[mirror.coordinates] * mirror.signs,
             q_mask=self.q_mask[mirror.coordinates],
             scales=self.scales[mirror.bodies],
@@ -143,7 +143,7 @@ def frame_item(sample: Sample, framing: Framing, rng: Generator) -> FrameItem:
     amount = framing.augmentation
     aim = draw_aim(rng, amount) if amount is not None else STRAIGHT
     image, camera = _shown(sample, framing, aim)
-    labels = _labels(sample, camera.turn @ sample.crop_R)
+    labels = labels_of(sample, camera.turn @ sample.crop_R)
     if aim.flip:
         image, labels = image[:, ::-1], labels.mirrored(framing.mirror)
     if amount is not None:
@@ -161,7 +161,7 @@ def window_item(samples: Sequence[Sample], valid: Flags, framing: Framing) -> Wi
     turns = turns or [sample.crop_R for sample in samples]
     cameras = [camera.camera_matrix for _, camera in shown]
     cameras = cameras or [sample.crop_camera_matrix for sample in samples]
-    labels = [_labels(sample, turn) for sample, turn in zip(samples, turns, strict=True)]
+    labels = [labels_of(sample, turn) for sample, turn in zip(samples, turns, strict=True)]
     unknown = np.full(LANDMARKS, np.nan, np.float32)
     images = [_channels_first(image) for image, _ in shown]
     nothing = torch.zeros(len(samples), 3, 0, 0, dtype=torch.uint8)
@@ -197,10 +197,10 @@ def _shown(sample: Sample, framing: Framing, aim: Aim) -> tuple[Image, Aimed]:
     return seen_through(image, K, camera), camera
 
 
-def _labels(sample: Sample, R: NDArray[np.float64]) -> _Labels:
+def labels_of(sample: Sample, R: NDArray[np.float64]) -> Labels:
     """The labels in a camera that is turned from the original one by R (3, 3)."""
     turn = R.astype(np.float32)
-    return _Labels(
+    return Labels(
         q=sample.q,
         q_mask=sample.q_mask,
         scales=sample.scales,

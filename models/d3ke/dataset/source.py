@@ -10,6 +10,8 @@ from d3ke.dataset.sample import Floats, Sample
 from d3ke.skeleton.osim import OsimModel
 from d3ke.synth.plans import ClipPlan, SynthConfig
 
+BOXES = 1.5  # a sample's picture shows this many times the person's box
+
 
 class Clip(Protocol):
     """The samples of a plan, in order, and what is the same for all of them.

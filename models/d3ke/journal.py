@@ -20,6 +20,7 @@ from d3ke.outputs import check_writable
 
 FOLDER = ".prepare"
 OPTIONS = "options.json"
+OPENABLE = "openable"  # the folder of clips that OpenSim opens
 LEFT_OVER = re.compile(r"\.(train|valid|test)-\d{6}\.[0-9a-f]{8}\.tar")  # files.replacing
 
 
@@ -86,16 +87,17 @@ class Journal:
         for path in self.folder.glob(".*.tar"):
             if LEFT_OVER.fullmatch(path.name):
                 path.unlink(missing_ok=True)
-        for path in self.folder.glob("*/.d3ke-*"):  # outputs.replacing_all
+        for path in (self.folder / OPENABLE).glob(".d3ke-*"):  # outputs.replacing_all
             shutil.rmtree(path, ignore_errors=True)
 
     def keep_whole(self) -> bool:
-        """Sweep; where no shard is finished, leave nothing at all. Returns whether one is."""
+        """Sweep; where nothing is finished, leave nothing at all. Returns whether anything is."""
         self.sweep()
-        if any(self.folder.glob("*.tar")):
+        openable = self.folder / OPENABLE
+        if any(self.folder.glob("*.tar")) or any(openable.glob("*")):
             return True
         self.close()
-        for folder in (*(path for path in self.folder.glob("*") if path.is_dir()), self.folder):
+        for folder in (openable, self.folder):
             with suppress(OSError):  # other files are in it, or it was never made
                 folder.rmdir()
         return False
