@@ -1,16 +1,11 @@
 """Preparing landmark records: rendered people, filmed and looked at by BlazePose, file by file."""
 
 import json
-import multiprocessing
-import os
 from collections.abc import Callable
-from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
-
-import torch
 
 from d3ke import __version__
 from d3ke.errors import D3keError
@@ -20,10 +15,9 @@ from d3ke.skeleton import default_model
 from d3ke.synth.landmark_films import Film, Filmer, Plan, record_film
 from d3ke.synth.landmark_records import INDEX, RECORDS, SCHEMA_VERSION, LandmarkRecord
 from d3ke.vision.person import open_finder
-from d3ke.vision.tracking import Finder
+from d3ke.workers import Advance, Workers
 
 VALID_SHARE = 0.1  # part of the clips that training does not see
-ONE_THREAD = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "LP_NUM_THREADS")
 
 
 @dataclass(frozen=True)
@@ -106,16 +100,10 @@ def prepare_landmarks(
     waiting = [plan for plan in plans if not _path(output, plan).exists()]
     progress.start("clips", len(plans))
     progress.advance(len(plans) - len(waiting))
-    os.environ.update(dict.fromkeys(ONE_THREAD, "1"))  # before the workers' libraries look
-    pool = ProcessPoolExecutor(
-        workers, multiprocessing.get_context("spawn"), initializer=_open, initargs=(filmer,)
-    )
-    try:
-        for done in as_completed(pool.submit(_film, plan, output) for plan in waiting):
-            done.result()
+    filming: Workers[Plan, Path] = Workers(partial(Filming, filmer, output), workers)
+    with filming:
+        for _ in filming.map(waiting, lambda _: None):
             progress.advance()
-    finally:
-        pool.shutdown(cancel_futures=True)
     progress.finish()
     _write_index(output, config, [_facts(_path(output, plan)) for plan in plans])
     return output
@@ -169,17 +157,14 @@ def _facts(path: Path) -> dict[str, Any]:
     return {"file": path.name, "frames": len(record.seen), "seen": round(seen, 4), **record.info}
 
 
-class _Worker:
-    """What a worker process keeps between clips."""
+class Filming:
+    """What a worker does: films plans, follows the person, keeps the record."""
 
-    filmer: Filmer
-    finder: Finder
+    def __init__(self, filmer: Callable[[], Filmer], output: Path) -> None:
+        self.filmer, self.output, self.finder = filmer(), output, open_finder()
 
-
-def _open(filmer: Callable[[], Filmer]) -> None:
-    torch.set_num_threads(1)
-    _Worker.filmer, _Worker.finder = filmer(), open_finder()
-
-
-def _film(plan: Plan, output: Path) -> None:
-    record_film(_Worker.filmer.film(plan), _Worker.finder).save(_path(output, plan))
+    def __call__(self, plan: Plan, advance: Advance) -> Path:
+        """Write the record of a plan and name it."""
+        path = _path(self.output, plan)
+        record_film(self.filmer.film(plan), self.finder).save(path)
+        return path

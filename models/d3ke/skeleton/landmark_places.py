@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 
 from d3ke.errors import D3keError
 
-ASSET = Path(__file__).parents[1] / "assets" / "landmark_noise.json"
+ASSETS = Path(__file__).parents[1] / "assets"
+NOISE_FILE = "landmark_noise.json"
 
 
 @dataclass(frozen=True)
@@ -47,9 +48,9 @@ class LandmarkPlaces:
 
 
 @cache
-def landmark_places() -> LandmarkPlaces:
-    """The places that ship with the package."""
-    rows = json.loads(ASSET.read_text(encoding="utf-8"))["landmarks"]
+def landmark_places(folder: Path = ASSETS) -> LandmarkPlaces:
+    """The places that ship with the package, or those of another folder."""
+    rows = json.loads((folder / NOISE_FILE).read_text(encoding="utf-8"))["landmarks"]
     return LandmarkPlaces(
         names=tuple(row["name"] for row in rows),
         body_names=tuple(row["body"] for row in rows),

@@ -14,12 +14,11 @@ from torch import Tensor
 from d3ke.files import replacing
 from d3ke.network.landmarks import LANDMARKS, aim
 from d3ke.network.mirror import LANDMARK_SWAP
-from d3ke.skeleton.landmark_places import ASSET, LandmarkPlaces, landmark_places
-from d3ke.vision.world_landmarks import WorldRegression, world_regression
+from d3ke.skeleton.landmark_places import ASSETS, NOISE_FILE, LandmarkPlaces, landmark_places
+from d3ke.vision.world_landmarks import REGRESSION_FILE, WorldRegression, world_regression
 
 Array = NDArray[np.float64]
 
-WORLD_ASSET = ASSET.with_name("landmark_world_regression.npz")
 VIEWS = 8  # sectors of the azimuth; the first is centred on people who face the camera
 # What is taken for its twin on the other side, all at once.
 SWAPPED: Mapping[str, tuple[int, ...]] = {
@@ -88,9 +87,9 @@ CLIP = (
 
 
 @cache
-def landmark_noise() -> LandmarkNoise:
-    """The fit that ships with the package."""
-    content = json.loads(ASSET.read_text(encoding="utf-8"))
+def landmark_noise(folder: Path = ASSETS) -> LandmarkNoise:
+    """The fit that ships with the package, or that of another folder."""
+    content = json.loads((folder / NOISE_FILE).read_text(encoding="utf-8"))
     rows = content["landmarks"]
     seen, hidden, clip_sd, frame_sd = (
         np.array([row["visibility"][name] for row in rows])
@@ -103,8 +102,8 @@ def landmark_noise() -> LandmarkNoise:
         name: Swap(np.array(row["share"]), row["frames"]) for name, row in content["swaps"].items()
     }
     return LandmarkNoise(
-        places=landmark_places(),
-        world=world_regression(),
+        places=landmark_places(folder),
+        world=world_regression(folder),
         view_bias=bias,
         visibility=Visibility(seen, hidden, clip_sd, frame_sd),
         swaps=swaps,
@@ -114,7 +113,7 @@ def landmark_noise() -> LandmarkNoise:
 
 def save_noise(noise: LandmarkNoise, folder: Path, source: Mapping[str, object]) -> None:
     """Write the two files that `landmark_noise` reads. source: what the noise was fitted on."""
-    before = json.loads(ASSET.read_text(encoding="utf-8"))
+    before = json.loads((ASSETS / NOISE_FILE).read_text(encoding="utf-8"))
     content = {
         "source": dict(source),
         "clip": {name: _rounded(getattr(noise, name)) for name in CLIP},
@@ -126,10 +125,10 @@ def save_noise(noise: LandmarkNoise, folder: Path, source: Mapping[str, object])
         "bones": before["bones"],
     }
     text = json.dumps(content, indent=None).replace('{"name"', '\n{"name"')
-    with replacing(folder / ASSET.name) as temporary:
+    with replacing(folder / NOISE_FILE) as temporary:
         temporary.write_text(text + "\n", encoding="utf-8")
     world = noise.world
-    with replacing(folder / WORLD_ASSET.name) as temporary:
+    with replacing(folder / REGRESSION_FILE) as temporary:
         np.savez_compressed(
             temporary,
             bones_from_landmarks=world.bones_from_landmarks.numpy(),

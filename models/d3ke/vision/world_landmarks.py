@@ -14,7 +14,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-ASSETS = Path(__file__).parents[1] / "assets"
+from d3ke.skeleton.landmark_places import ASSETS, NOISE_FILE
+
+REGRESSION_FILE = "landmark_world_regression.npz"
 
 
 @dataclass(frozen=True)
@@ -39,19 +41,24 @@ class WorldRegression:
         Both in the frame whose z axis is the line of sight. Returns (..., 35, 3), m.
         """
         bones = self.bones_from_landmarks @ landmarks  # (..., 35, 3)
+        expected: Tensor = torch.einsum(
+            "...bf,bfd->...bd", self.features(bones, pelvis), self.coefficients
+        )
+        return expected
+
+    def features(self, bones: Tensor, pelvis: Tensor) -> Tensor:
+        """What the regression goes by, (..., 35, 16). bones: (..., 35, 3), m; pelvis as above."""
         axes = pelvis.transpose(-1, -2).flatten(-2)  # forward, up, right
         axes = axes.unsqueeze(-2) * self.length_m[:, None]  # (..., 35, 9)
         length = self.length_m[:, None].expand(*bones.shape[:-1], 1)
-        features = torch.cat([bones, bones[..., self.parent, :], axes, length], dim=-1)
-        expected: Tensor = torch.einsum("...bf,bfd->...bd", features, self.coefficients)
-        return expected
+        return torch.cat([bones, bones[..., self.parent, :], axes, length], dim=-1)
 
 
 @cache
-def world_regression() -> WorldRegression:
-    """The fit that ships with the package."""
-    bones = json.loads((ASSETS / "landmark_noise.json").read_text(encoding="utf-8"))["bones"]
-    with np.load(ASSETS / "landmark_world_regression.npz", allow_pickle=False) as arrays:
+def world_regression(folder: Path = ASSETS) -> WorldRegression:
+    """The fit that ships with the package, or that of another folder."""
+    bones = json.loads((folder / NOISE_FILE).read_text(encoding="utf-8"))["bones"]
+    with np.load(folder / REGRESSION_FILE, allow_pickle=False) as arrays:
         table = {name: torch.from_numpy(arrays[name]) for name in arrays.files}
     return WorldRegression(
         bones_from_landmarks=table["bones_from_landmarks"],
