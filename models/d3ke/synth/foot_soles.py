@@ -21,11 +21,11 @@ DIRECTIONS = 12  # round the foot, in which its outermost points are looked for
 class Sole(NamedTuple):
     """The points of one foot that can touch the floor first, and how it lies flat.
 
-    index: (P,) the body of each point; points: (P, 3) m, in the bodies' frames. pitch, roll:
+    owners: (P,) the body of each point; points: (P, 3) m, in the bodies' frames. pitch, roll:
     angles of the calcaneus when the sole is level, rad; mtp: that of the toes, rad.
     """
 
-    index: NDArray[np.intp]
+    owners: NDArray[np.intp]
     points: Array
     pitch: float
     roll: float
@@ -33,7 +33,7 @@ class Sole(NamedTuple):
 
     def placed(self, bodies: Array) -> Array:
         """The points in ground, (T, P, 3). bodies: (T, N, 4, 4)."""
-        frames = bodies[:, self.index]
+        frames = bodies[:, self.owners]
         placed: Array = np.einsum("tpij,pj->tpi", frames[..., :3, :3], self.points)
         return placed + frames[..., :3, 3]
 
@@ -43,7 +43,7 @@ def both_soles(
 ) -> tuple[Sole, Sole]:
     """The right and the left sole. soles: (S, 3) m in frames of sole_bodies (S,), indices."""
     bodies = np.asarray(sole_bodies)
-    right, left = (_sole(skeleton, scales, bodies, np.asarray(soles, float), s) for s in SIDES)
+    right, left = (_sole(skeleton, scales, bodies, soles, s) for s in SIDES)
     return right, left
 
 
@@ -68,7 +68,7 @@ def _sole(
         over = heights.min(axis=1) - (hind @ level[1]).min()
         flat = float(TOES_TRIED[over >= -0.001].max(initial=TOES_TRIED[0]))
     return Sole(
-        index=np.array([heel] * len(hind) + [toes] * len(fore)),
+        owners=np.array([heel] * len(hind) + [toes] * len(fore)),
         points=np.concatenate([hind, fore]),
         pitch=float(-np.arctan(along)),
         roll=float(np.arctan(across)),

@@ -5,7 +5,7 @@ from typing import NamedTuple
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from scipy.ndimage import gaussian_filter1d
+from scipy.ndimage import gaussian_filter1d, maximum_filter1d
 from scipy.spatial.transform import Rotation
 from torch import Tensor
 
@@ -14,12 +14,15 @@ from d3ke.synth.contacts import Stance, stances
 from d3ke.synth.curves import min_jerk
 from d3ke.synth.foot_soles import SIDES, Sole, carried_steps, foot_angles, foot_rotations
 from d3ke.synth.planned_motion import PlannedMotion
+from d3ke.synth.stage import Furniture
+from d3ke.synth.supports import align
 
 Array = NDArray[np.float64]
 Flags = NDArray[np.bool_]
 
 LEVEL_RAD = (np.radians(3.0), np.radians(11.0))  # a sole this level lies flat; from there it rolls
 OFFSET_RAD = np.radians(10.0)  # a foot that is off by less when it should be flat is put flat
+LOOSE_RAD = (np.radians(10.0), np.radians(35.0))  # and from here turns and leans as it likes
 PIVOT_RAD = np.radians(14.0)  # a foot that turns more during a stance pivots
 TOES_RAD = np.radians(50.0)  # toes that bend this far do not stay on the floor any longer
 CLEARANCE_M = 0.012  # of a sole in the middle of a swing
@@ -27,25 +30,32 @@ HANDOVER_S = 0.06  # the weight goes from one foot to the other this softly
 
 
 class Footprints(NamedTuple):
-    """Wanted feet. frames: (T, 2, 4, 4) of the calcanei in ground; mtp: (T, 2) rad; pelvis: (T, 3)
-    m, so that it goes with them; levels: (T, 2) m, of what is under each foot.
+    """Wanted feet.
+
+    frames: (T, 2, 4, 4) of the calcanei in ground; mtp: (T, 2) rad; pelvis: (T, 3) m, so that it
+    goes with them; furniture: what they stand on is in place.
     """
 
     frames: Array
     mtp: Array
     pelvis: Array
-    levels: Array
+    furniture: tuple[Furniture, ...]
 
 
 class _Foot(NamedTuple):
-    """One foot as planned. frames: (T, 4, 4) of the calcaneus; mtp: (T,) rad; level: (T,) m."""
+    """One foot: as planned, `first` and `mtp`, and as wanted, `frames` and `bent`, to be filled.
 
+    first, frames: (T, 4, 4) of the calcaneus; mtp, bent: (T,) rad; level: (T,) m.
+    """
+
+    side: str
     sole: Sole
-    frames: Array
+    scales: Tensor
+    first: Array
     mtp: Array
     level: Array
-    side: str
-    scales: Tensor
+    frames: Array
+    bent: Array
 
 
 def plan_feet(
@@ -63,50 +73,67 @@ def plan_feet(
     bodies: (T, N, 4, 4) with the pelvis at the origin; carries: (T, 2); levels: (T, 2) m.
     """
     names, coordinates = skeleton.osim.body_names, skeleton.osim.coordinate_names
-    found = stances(carries)
-    frames, mtp, moved = [], [], []
+    found, feet, centres = stances(carries), [], []
     for side, suffix in enumerate(SIDES):
         first = bodies[:, names.index(f"calcn_{suffix}")].copy()
         first[:, :3, 3] += path
-        angle = motion.q[:, coordinates.index(f"mtp_angle_{suffix}")].astype(float)
-        foot = _Foot(soles[side], first, angle, levels[:, side], suffix, scales)
-        wanted, bent = _walk(skeleton, foot, [s for s in found if s.side == side])
-        frames.append(wanted)
-        mtp.append(bent)
-        moved.append(wanted[:, :3, 3] - first[:, :3, 3])
-    pelvis = path + _common(np.stack(moved, axis=1), carries, motion.rate_hz)
-    return Footprints(np.stack(frames, axis=1), np.stack(mtp, axis=1), pelvis, levels)
+        mtp = motion.q[:, coordinates.index(f"mtp_angle_{suffix}")].astype(float)
+        foot = _Foot(
+            suffix, soles[side], scales, first, mtp, levels[:, side], first.copy(), mtp.copy()
+        )
+        centres += _stand(skeleton, foot, [s for s in found if s.side == side])
+        feet.append(foot)
+    middle = [levels[(s.begin + s.end) // 2, s.side] for s in found]
+    moves, furniture = align(motion, np.reshape(centres, (-1, 2)), np.array(middle))
+    for stance, move in zip(found, moves, strict=True):
+        feet[stance.side].frames[stance.begin : stance.end, [0, 2], 3] += move
+    for side, foot in enumerate(feet):
+        _swing(skeleton, foot, [s for s in found if s.side == side])
+    moved = np.stack([f.frames[:, :3, 3] - f.first[:, :3, 3] for f in feet], axis=1)
+    pelvis = path + _common(moved, carries, motion.rate_hz)
+    frames = np.stack([foot.frames for foot in feet], axis=1)
+    return Footprints(frames, np.stack([f.bent for f in feet], axis=1), pelvis, furniture)
 
 
-def _walk(skeleton: SkeletalModel, foot: _Foot, found: list[Stance]) -> tuple[Array, Array]:
-    """Frames (T, 4, 4) and toes (T,) of a foot that stands still in its stances."""
-    wanted, bent = foot.frames.copy(), foot.mtp.copy()
+def _stand(skeleton: SkeletalModel, foot: _Foot, found: list[Stance]) -> list[Array]:
+    """Let a foot stand still in its stances. Returns x and z of the middle of its sole in each."""
     if not found:
-        return wanted, bent
-    yaw, pitch, _ = foot_angles(foot.frames[:, :3, :3])
+        return []
+    yaw, pitch, roll = foot_angles(foot.first[:, :3, :3])
     standing = np.concatenate([np.arange(s.begin, s.end) for s in found])
     rolled = _rolled(pitch - foot.sole.pitch, standing)
     for stance in found:
         span = slice(stance.begin, stance.end)
-        turn = _steady(np.unwrap(yaw[span]))
-        still = np.full_like(turn, foot.sole.roll)
-        wanted[span, :3, :3] = foot_rotations(turn, rolled[span] + foot.sole.pitch, still)
-        bent[span] = foot.sole.mtp + np.clip(rolled[span], -TOES_RAD, 0)
-    points = _points(skeleton, foot, wanted, bent)
+        flat = 1 - _eased(np.abs(rolled[span]), *LOOSE_RAD)
+        planned = np.unwrap(yaw[span])
+        turn = planned + flat * (_steady(planned) - planned)
+        lean = roll[span] + flat * (foot.sole.roll - roll[span])
+        foot.frames[span, :3, :3] = foot_rotations(turn, rolled[span] + foot.sole.pitch, lean)
+        foot.bent[span] = foot.sole.mtp + np.clip(rolled[span], -TOES_RAD, 0)
+    points = _points(skeleton, foot)
+    centres = []
     for stance in found:
         span = slice(stance.begin, stance.end)
-        wanted[span, :3, 3] = _rolling(points[span], foot, span)
-    swings = _swings(found, len(wanted))
+        foot.frames[span, :3, 3] = _rolling(points[span], foot, span)
+        frame = span.start + (span.stop - span.start) // 2
+        centres.append((points[frame].mean(axis=0) + foot.frames[frame, :3, 3])[[0, 2]])
+    return centres
+
+
+def _swing(skeleton: SkeletalModel, foot: _Foot, found: list[Stance]) -> None:
+    """Lead a foot from stance to stance, over the floor."""
+    swings = _swings(found, len(foot.frames)) if found else []
     for begin, end in swings:
-        _ease(wanted, bent, foot, begin, end)
-    points = _points(skeleton, foot, wanted, bent)
+        _ease(foot, begin, end)
+    lowest = _points(skeleton, foot)[..., 1].min(axis=1)
     for begin, end in swings:
         span = slice(begin, end)
         part = np.linspace(0, 1, end - begin + 2)[1:-1]
         low = foot.level[span] + CLEARANCE_M * np.sin(np.pi * part)
-        low = low - (points[span, :, 1].min(axis=1) + wanted[span, 1, 3])
-        wanted[span, 1, 3] += np.maximum(low, 0)
-    return wanted, bent
+        lack = np.maximum(low - lowest[span] - foot.frames[span, 1, 3], 0)
+        ramp = np.minimum(np.minimum(np.arange(end - begin), np.arange(end - begin)[::-1]) / 3, 1)
+        early = gaussian_filter1d(maximum_filter1d(lack, 3), 1.0, mode="nearest")
+        foot.frames[span, 1, 3] += np.maximum(lack, ramp * early)
 
 
 def _rolled(pitch: Array, standing: NDArray[np.intp]) -> Array:
@@ -117,10 +144,15 @@ def _rolled(pitch: Array, standing: NDArray[np.intp]) -> Array:
     flat = pitch[standing][np.abs(pitch[standing]) < 1.5 * OFFSET_RAD]
     if len(flat):
         pitch = pitch - np.clip(np.median(flat), -OFFSET_RAD, OFFSET_RAD)
-    low, high = LEVEL_RAD
-    part = np.clip((np.abs(pitch) - low) / (high - low), 0, 1)
-    rolled: Array = pitch * part * part * (3 - 2 * part)
+    rolled: Array = pitch * _eased(np.abs(pitch), *LEVEL_RAD)
     return rolled
+
+
+def _eased(values: Array, low: float, high: float) -> Array:
+    """0 up to `low`, 1 from `high` on, smooth between."""
+    part = np.clip((values - low) / (high - low), 0, 1)
+    eased: Array = part * part * (3 - 2 * part)
+    return eased
 
 
 def _steady(yaw: Array) -> Array:
@@ -131,9 +163,9 @@ def _steady(yaw: Array) -> Array:
     return smooth
 
 
-def _points(skeleton: SkeletalModel, foot: _Foot, frames: Array, mtp: Array) -> Array:
+def _points(skeleton: SkeletalModel, foot: _Foot) -> Array:
     """Points of the sole as the foot is turned, about the calcaneus' origin, (T, P, 3)."""
-    osim = skeleton.osim
+    osim, frames, mtp = skeleton.osim, foot.frames, foot.bent
     q = torch.zeros(len(mtp), len(osim.coordinates))
     q[:, osim.coordinate_names.index(f"mtp_angle_{foot.side}")] = torch.from_numpy(mtp).float()
     heel, toes = (osim.body_names.index(f"{body}_{foot.side}") for body in ("calcn", "toes"))
@@ -153,7 +185,7 @@ def _rolling(points: Array, foot: _Foot, span: slice) -> Array:
     lowest = points[..., 1].min(axis=1)
     steps = carried_steps(points, points[..., 1] - lowest[:, None])
     place = np.concatenate([np.zeros((1, 3)), -np.cumsum(steps, axis=0)])
-    place += np.median(foot.frames[span, :3, 3] - place, axis=0)
+    place += np.median(foot.first[span, :3, 3] - place, axis=0)
     place[:, 1] = foot.level[span] - lowest
     return place
 
@@ -165,23 +197,24 @@ def _swings(found: list[Stance], frames: int) -> list[tuple[int, int]]:
     return [(begin, end) for begin, end in pairs if end > begin]
 
 
-def _ease(wanted: Array, bent: Array, foot: _Foot, begin: int, end: int) -> None:
+def _ease(foot: _Foot, begin: int, end: int) -> None:
     """Lead a foot through a swing: as planned, and from where it was to where it will be."""
     before, after = begin - 1, end
     if before < 0:
         before = after
-    if after >= len(wanted):
+    if after >= len(foot.frames):
         after = before
     part = min_jerk(np.linspace(0, 1, end - begin + 2)[1:-1])
-    off = [wanted[edge, :3, 3] - foot.frames[edge, :3, 3] for edge in (before, after)]
-    turns = [wanted[edge, :3, :3] @ foot.frames[edge, :3, :3].T for edge in (before, after)]
+    edges = (before, after)
+    off = [foot.frames[edge, :3, 3] - foot.first[edge, :3, 3] for edge in edges]
+    turns = [foot.frames[edge, :3, :3] @ foot.first[edge, :3, :3].T for edge in edges]
     vectors = [Rotation.from_matrix(turn).as_rotvec() for turn in turns]
-    toes = [bent[edge] - foot.mtp[edge] for edge in (before, after)]
+    toes = [foot.bent[edge] - foot.mtp[edge] for edge in edges]
     span = slice(begin, end)
-    wanted[span, :3, 3] += off[0] + (off[1] - off[0]) * part[:, None]
+    foot.frames[span, :3, 3] += off[0] + (off[1] - off[0]) * part[:, None]
     turn = Rotation.from_rotvec(vectors[0] + (vectors[1] - vectors[0]) * part[:, None])
-    wanted[span, :3, :3] = turn.as_matrix() @ wanted[span, :3, :3]
-    bent[span] += toes[0] + (toes[1] - toes[0]) * part
+    foot.frames[span, :3, :3] = turn.as_matrix() @ foot.frames[span, :3, :3]
+    foot.bent[span] += toes[0] + (toes[1] - toes[0]) * part
 
 
 def _common(moved: Array, carries: Flags, rate_hz: float) -> Array:

@@ -1,6 +1,7 @@
 """Feet on the floor: where the pelvis goes, and legs whose feet neither slide nor sink."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import NamedTuple
 
 import numpy as np
@@ -12,7 +13,7 @@ from torch import Tensor
 from d3ke.skeleton.kinematics import SkeletalModel
 from d3ke.synth.contacts import find_stances
 from d3ke.synth.foot_soles import Sole, both_soles
-from d3ke.synth.footprints import Footprints, plan_feet
+from d3ke.synth.footprints import plan_feet
 from d3ke.synth.leg_ik import LegSolver
 from d3ke.synth.placing import place_furniture
 from d3ke.synth.planned_motion import PlannedMotion
@@ -54,7 +55,12 @@ def ground(
     frames of those bodies. The pelvis starts over the ground's origin.
     """
     with torch.no_grad():
-        return _ground(skeleton, motion, scales, both_soles(skeleton, scales, sole_bodies, soles))
+        return _ground(
+            skeleton,
+            motion,
+            scales,
+            both_soles(skeleton, scales, sole_bodies, np.asarray(soles, float)),
+        )
 
 
 def _ground(
@@ -81,35 +87,36 @@ def _ground(
     hold = HOLD[0] + (HOLD[1] - HOLD[0]) * flying
     feet = torch.from_numpy(prints.frames).float()
     q = LegSolver(skeleton).solve(q, scales, feet, hold)
-    return _settled(skeleton, motion, scales, soles, q, prints, carries)
+    sunk = -lowest_heights(soles, skeleton.bodies(q, scales).double().numpy(), levels).min(axis=1)
+    raised = gaussian_filter1d(maximum_filter1d(np.maximum(sunk, 0), 5), 1.0)
+    q[:, slides[1]] += torch.from_numpy(raised).float()
+    q, bodies, furniture, belt = _placed(skeleton, motion, scales, q, prints.furniture)
+    return Grounded(q, bodies, furniture, carries, levels, belt)
 
 
-def _settled(
+def _placed(
     skeleton: SkeletalModel,
     motion: PlannedMotion,
     scales: Tensor,
-    soles: tuple[Sole, Sole],
     q: Tensor,
-    prints: Footprints,
-    carries: NDArray[np.bool_],
-) -> Grounded:
-    """Raise what still sinks, let a belt run, place the furniture."""
+    furniture: Sequence[Furniture],
+) -> tuple[Tensor, Tensor, tuple[Furniture, ...], Array]:
+    """q, bodies, furniture and belt step of the motion from the origin on, on a running belt."""
     names = skeleton.osim.coordinate_names
-    slides = [names.index(f"pelvis_t{axis}") for axis in "xyz"]
-    bodies = skeleton.bodies(q, scales)
-    sunk = -lowest_heights(soles, bodies.double().numpy(), prints.levels).min(axis=1)
-    raised = gaussian_filter1d(maximum_filter1d(np.maximum(sunk, 0), 5), 1.0)
-    q[:, slides[1]] += torch.from_numpy(raised).float()
-    belt = np.zeros(3)
-    if motion.belt_m_s:
-        travelled = q[-1, slides] - q[0, slides]
-        belt[[0, 2]] = -travelled[[0, 2]].double().numpy() / (len(q) - 1)
-    start = q[0, slides].double().numpy() * (1, 0, 1)
+    x, z = names.index("pelvis_tx"), names.index("pelvis_tz")
+    start = q[0, [x, z]].double().numpy()
+    way = q[-1, [x, z]].double().numpy() - start
+    belt = -way / (len(q) - 1) * bool(motion.belt_m_s)
     shift = np.arange(len(q))[:, None] * belt - start
-    q[:, slides] += torch.from_numpy(shift).float()
+    q = q.clone()
+    q[:, [x, z]] += torch.from_numpy(shift).float()
     bodies = skeleton.bodies(q, scales)
-    furniture = place_furniture(motion, prints, q, bodies, names, skeleton.osim.body_names, start)
-    return Grounded(q, bodies, furniture, carries, prints.levels, belt)
+    moved = [
+        replace(thing, place=(thing.place[0] - start[0], 0.0, thing.place[2] - start[1]))
+        for thing in furniture
+    ]
+    placed = place_furniture(skeleton, moved, q, bodies, way)
+    return q, bodies, placed, np.array([belt[0], 0.0, belt[1]])
 
 
 def _leg_length(bodies: Array, names: Sequence[str]) -> float:

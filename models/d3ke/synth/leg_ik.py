@@ -17,13 +17,13 @@ Array = NDArray[np.float64]
 JOINTS = ("hip_flexion", "hip_adduction", "hip_rotation", "knee_angle", "ankle_angle",
           "subtalar_angle")  # fmt: skip
 STEP_RAD = 1e-2
-ITERATIONS = 6
+ITERATIONS, SMALL_RAD = 20, 2e-3
 # Three points of the calcaneus stand for its place and its turn, m.
 MARKS_M = ((0.0, 0.0, 0.0), (0.18, 0.0, 0.0), (0.06, 0.0, 0.10))
 # What a radian away from the plan costs, as metres of the foot: hips turn less gladly than knees
 # bend. Then a radian of change of the rate of change from frame to frame, and for the pelvis.
-COST_M = (0.012, 0.02, 0.02, 0.012, 0.012, 0.02)
-ROUGH_M, ROUGH_PELVIS = 0.06, 0.5
+COST_M = (0.009, 0.014, 0.014, 0.009, 0.009, 0.014)
+ROUGH_M, ROUGH_PELVIS = 0.02, 0.08
 LIMIT_COST_M = 0.15
 FURTHEST_RAD = 0.35  # in one iteration
 SLACK_RAD = (0.0, 0.0, 0.0, 0.17, 0.35, 0.1)  # kept from the end of a joint's range
@@ -67,6 +67,8 @@ class LegSolver:
             step[:, :12] = step[:, :12].clip(-FURTHEST_RAD, FURTHEST_RAD)
             q = q.clone()
             q[:, self.free] += torch.from_numpy(step).float()
+            if np.abs(step).max() < SMALL_RAD:
+                break
         return q
 
     def _errors(self, q: Tensor, scales: Tensor, wanted: Tensor) -> tuple[Array, Array]:

@@ -8,7 +8,8 @@ from numpy.typing import NDArray
 
 from d3ke.synth import gait_routines as gait
 from d3ke.synth import standing_routines as standing
-from d3ke.synth.activities import AIRBORNE, bend, hop, jump, lunge, one_leg, squat, stand
+from d3ke.synth.activities import AIRBORNE, bend, hop, jump, lunge, squat, stand
+from d3ke.synth.pelvis_turn import heading_last
 from d3ke.synth.planned_motion import PlannedMotion
 from d3ke.synth.routine import MakeRoutine, plain
 
@@ -30,7 +31,7 @@ PROGRAMME: Mapping[str, tuple[MakeRoutine, float]] = {
     "trunk twist": (standing.trunk_twist, 0.02),
     "reaching": (standing.reach, 0.04),
     "turning": (standing.turn_on_the_spot, 0.03),
-    "one-leg stance": (plain(one_leg), 0.04),
+    "one-leg stance": (standing.one_leg_stance, 0.04),
     "beam stance": (standing.beam_stand, 0.02),
     "beam walking": (gait.beam_walk, 0.03),
     "sit to stand": (standing.with_chair, 0.07),
@@ -73,6 +74,7 @@ def perform(
     for name, curve in routine.curves.items():
         if name != AIRBORNE:
             q[:, names.index(name)] = np.radians(curve)
+    q = heading_last(q, names)
     return PlannedMotion(
         source=PROCEDURAL,
         activity=activity,

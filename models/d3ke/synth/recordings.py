@@ -208,8 +208,8 @@ def _facts(index: Path) -> dict[str, tuple[str, float]]:
 def _checked(path: Path, names: Sequence[str]) -> Motion:
     """A motion in the model's coordinates, whole."""
     motion = to_names(read_motion(path), names)
-    empty = np.isnan(motion.q).all(axis=0)
-    _require(path, names, [n for n, e in zip(motion.names, empty, strict=True) if not e])
+    given = ~np.isnan(motion.q).all(axis=0)
+    _require(path, names, [names[column] for column in np.flatnonzero(given)])
     gaps = np.argwhere(np.isnan(motion.q))
     if len(gaps):
         frame, column = gaps[0]

@@ -34,7 +34,7 @@ def sitting(rng: Generator, time: Array) -> Routine:
     knee = np.full_like(time, rng.uniform(78, 105))
     shank = np.full_like(time, rng.uniform(-4, 18))
     lean = rng.normal(2, 9) + sway(rng, time, 2.5, rate_hz=0.3)
-    curves = planted(rng, time, habit, knee, shank=shank, lean=lean)
+    curves = _planted(rng, time, habit, knee, shank=shank, lean=lean)
     slump = rng.uniform(-5, 20)
     curves["pelvis_tilt"] += slump
     curves["lumbar_extension"] -= slump
@@ -100,7 +100,7 @@ def reach(rng: Generator, time: Array) -> Routine:
     low = rng.uniform(-20, 75)
     lean = habit.lean + low * amount
     knee = habit.knee + max(low, 0) * rng.uniform(0, 0.5) * amount
-    curves = planted(rng, time, habit, knee, lean=lean, shank=0.3 * knee)
+    curves = _planted(rng, time, habit, knee, lean=lean, shank=0.3 * knee)
     twist = rng.normal(0, 22) * amount
     curves["lumbar_rotation"] += twist
     curves["lumbar_bending"] += rng.normal(0, 10) * amount
@@ -190,17 +190,32 @@ def kick(rng: Generator, time: Array) -> Routine:
     return Routine(curves, stance=stance)
 
 
+def one_leg_stance(rng: Generator, time: Array) -> Routine:
+    """Standing on one leg, or marching: one leg carries, the other is lifted."""
+    habit = Habit.draw(rng)
+    curves = _planted(rng, time, habit, habit.knee + np.maximum(0, sway(rng, time, 4)))
+    if rng.random() < 0.4:
+        wave, sharp = np.sin(2 * np.pi * rng.uniform(0.5, 1.2) * time), rng.uniform(0.8, 2)
+        lifts = {"r": np.maximum(0, wave) ** sharp, "l": np.maximum(0, -wave) ** sharp}
+    else:
+        free = SIDES[rng.integers(2)]
+        lifts = {free: bumps(rng, time, 1.0, rise_s=(0.3, 1.2), hold_s=(0, 2.5))}
+    stance = np.ones((len(time), 2), dtype=bool)
+    for side, lift in lifts.items():
+        _lift(rng, curves, side, lift)
+        stance[:, SIDES.index(side)] = lift < 0.03
+    return Routine(curves | arm_gestures(rng, time), stance=stance)
+
+
 def beam_stand(rng: Generator, time: Array) -> Routine:
-    """Balancing on one leg or both on a beam, arms out."""
+    """Balancing on one leg on a beam, arms out, trunk and pelvis in search of balance."""
     habit = Habit.draw(rng, 0.03)
-    curves = planted(rng, time, habit, habit.knee + 5 + np.maximum(0, sway(rng, time, 6)))
+    curves = _planted(rng, time, habit, habit.knee + 5 + np.maximum(0, sway(rng, time, 6)))
     wobble = rng.uniform(4, 16)
     curves["lumbar_bending"] += sway(rng, time, wobble, rate_hz=0.6)
     curves["pelvis_list"] += sway(rng, time, 0.5 * wobble, rate_hz=0.6)
     free = SIDES[rng.integers(2)]
-    lift = rng.uniform(30, 80) * (0.75 + 0.25 * np.sin(time * rng.uniform(0.5, 2.0)))
-    curves[f"hip_flexion_{free}"] += lift * rng.uniform(0.3, 0.9)
-    curves[f"knee_angle_{free}"] += lift
+    _lift(rng, curves, free, 0.75 + 0.25 * np.sin(time * rng.uniform(0.5, 2.0)))
     curves |= arm_hold(rng, time, "sideways")
     for side in SIDES:
         curves[f"arm_add_{side}"] += sway(rng, time, 1.5 * wobble, rate_hz=0.8)
@@ -227,7 +242,7 @@ def drop_jump(rng: Generator, time: Array) -> Routine:
     knees = [habit.knee, rng.uniform(15, 45), 14, 22, absorb, 6]
     times += [(again + down) / 2, down, down + 0.22, down + 1.0]
     knees += [rng.uniform(5, 25), 18, rng.uniform(40, 90), habit.knee]
-    curves = planted(rng, time, habit, np.maximum(waypoints(time, times, knees), 0))
+    curves = _planted(rng, time, habit, np.maximum(waypoints(time, times, knees), 0))
     curves |= arm_gestures(rng, time, follow=waypoints(time, [land, again, down + 0.5], [0, 1, 0]))
     first, second = np.clip(time - leave, 0, drop_s), np.clip(time - again, 0, jump_s)
     height = box + GRAVITY_M_S2 * (up_s * first - 0.5 * first**2)
@@ -251,12 +266,25 @@ def drop_jump(rng: Generator, time: Array) -> Routine:
     )
 
 
+def _planted(
+    rng: Generator,
+    time: Array,
+    habit: Habit,
+    knee: Array,
+    shank: Array | None = None,
+    lean: Array | None = None,
+) -> Curves:
+    """Both feet on the floor; each coordinate is an array of its own, to be added to."""
+    curves = planted(rng, time, habit, knee, shank=shank, lean=lean)
+    return {name: curve.copy() for name, curve in curves.items()}
+
+
 def _standing(
     rng: Generator, time: Array, knee_deg: float = 0.0, stagger_deg: float = 0.0
 ) -> Curves:
     """Standing with knees bent by `knee_deg` more than usual, one foot ahead."""
     habit = Habit.draw(rng)
-    curves = planted(rng, time, habit, habit.knee + knee_deg + np.maximum(0, sway(rng, time, 2)))
+    curves = _planted(rng, time, habit, habit.knee + knee_deg + np.maximum(0, sway(rng, time, 2)))
     if stagger_deg:
         front = SIDES[rng.integers(2)]
         for side in SIDES:
@@ -265,6 +293,21 @@ def _standing(
             curves[f"knee_angle_{side}"] += 0.4 * stagger_deg
             curves[f"ankle_angle_{side}"] += (0.4 - share) * stagger_deg
     return curves
+
+
+def _lift(rng: Generator, curves: Curves, side: str, lift: Array) -> None:
+    """Raise one leg forward, or its foot backward. lift: (T,), 0..1."""
+    if rng.random() < 0.7:
+        thigh = rng.uniform(25, 100)
+        knee = thigh * rng.uniform(0.5, 1.1)
+    else:
+        thigh, knee = rng.uniform(-20, 15), rng.uniform(45, 110)
+    curves[f"hip_flexion_{side}"] += thigh * lift
+    curves[f"knee_angle_{side}"] += knee * lift
+    curves[f"hip_adduction_{side}"] -= rng.uniform(0, 12) * lift
+    curves[f"ankle_angle_{side}"] -= rng.uniform(-8, 28) * lift
+    curves["pelvis_list"] += (1 if side == "r" else -1) * rng.normal(2, 4) * lift
+    curves["lumbar_bending"] += rng.normal(0, 5) * lift
 
 
 def _rise_on_toes(curves: Curves, amount: Array) -> None:

@@ -78,7 +78,7 @@ def _ways(motion: PlannedMotion, relative: list[Array], weights: Array, growth: 
     """Pelvis x and z, (T, 2) m. relative: steps of both soles; weights: (T - 1, 2) of each."""
     if motion.path is not None:
         path: Array = growth * motion.path.astype(float)
-        return path - path[0]
+        return np.asarray(path - path[0])
     both = -np.stack([step[:, [0, 2]] for step in relative], axis=1)  # (T - 1, 2, 2)
     trusted = weights
     for _ in range(ROUNDS):

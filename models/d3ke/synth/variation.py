@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from d3ke.network.mirror import coordinate_signs, swap_of
 from d3ke.synth.curves import min_jerk, sway
 from d3ke.synth.landmark_clips import OFFSETS_DEG
+from d3ke.synth.pelvis_turn import heading, turned
 from d3ke.synth.planned_motion import PlannedMotion
 from d3ke.synth.recordings import RATE_HZ, Recording
 
@@ -43,17 +44,19 @@ def played(
     begin = rng.integers(0, len(q) - needed + 1)
     place = begin + step * np.arange(frames)
     known = np.arange(len(q))
-    q = np.stack([np.interp(place, known, column) for column in q.T], axis=1)
+    q = np.stack([np.interp(place, known, column) for column in q.T], axis=1).astype(np.float32)
     slides = [names.index(f"pelvis_t{axis}") for axis in "xyz"]
     path = q[:, [slides[0], slides[2]]].astype(np.float32)
     q[:, slides] = 0
-    turns = names.index("pelvis_rotation")
-    q[:, turns] -= q[0, turns] if recording.sliding is False else 0
+    start = float(heading(q, names)[0])
+    q = turned(q, names, -start)
+    cosine, sine = np.cos(start), np.sin(start)
+    path = path @ np.array([[cosine, sine], [-sine, cosine]], dtype=np.float32)
     return PlannedMotion(
         source=recording.name,
         activity=recording.activity,
         rate_hz=rate_hz,
-        q=q.astype(np.float32),
+        q=q,
         airborne=(np.interp(place, known, airborne) / speed**2).astype(np.float32),
         path=path if recording.sliding else None,
         belt_m_s=1.0 if recording.belt else 0.0,
@@ -135,9 +138,11 @@ def faded(
     ]
     middle = int(middles[int(np.argmin(flown))])
     part = min_jerk(np.clip((np.arange(frames) - middle + reach) / (2 * reach), 0, 1))
-    other = second.q.copy()
-    turns = names.index("pelvis_rotation")
-    other[:, turns] += first.q[middle, turns] - other[middle, turns]
+    apart = heading(first.q, names)[middle] - heading(second.q, names)[middle]
+    other = turned(second.q, names, float(apart))
+    rotation = names.index("pelvis_rotation")
+    whole_turns = np.round((first.q[middle, rotation] - other[middle, rotation]) / (2 * np.pi))
+    other[:, rotation] += 2 * np.pi * whole_turns
     share = part[:, None].astype(np.float32)
     later = part[:, None] > 0.5
     stance = None
