@@ -31,7 +31,7 @@ REACH_M = 6.0  # how far from the person things stand in the open air
 
 
 class Ground(NamedTuple):
-    """Where there is room. path: (T, 3) of the pelvis; eye: (3,); room, middle: m, as Surroundings."""
+    """Where there is room. path: (T, 3) of the pelvis; eye: (3,); room, middle: of Surroundings."""
 
     path: Floats
     eye: Array

@@ -43,7 +43,7 @@ EYES: Palette = (
 # Tone 0..1 and the sRGB of its skin: about Fitzpatrick's types I to VI
 SKIN_TONES = np.array([0.0, 0.2, 0.4, 0.6, 0.8, 1.0])
 SKIN_SRGB = np.array([
-    (234, 200, 181), (222, 179, 155), (200, 149, 118), (164, 112, 82), (112, 74, 54), (64, 43, 35),
+    (229, 193, 173), (217, 174, 150), (198, 148, 117), (164, 112, 82), (112, 74, 54), (64, 43, 35),
 ])  # fmt: skip
 
 

@@ -13,6 +13,7 @@ Flags = NDArray[np.bool_]
 SLOW_M_S, LOW_M = 0.45, 0.03  # a foot that carries: hardly moves, hardly over the floor
 STILL_M_S, NEAR_M = 0.12, 0.055  # or stands still a little higher: the plan is not that exact
 SHORTEST_S, GAP_S = 0.06, 0.07
+LONGEST_FLIGHT_S = 0.2  # without a height over the floor: that of a runner
 IDLE_S, IDLE_M = (0.5, 0.25), 0.035  # inside a clip and at its ends: a foot that only shuffles
 AIRBORNE_M = 0.012
 
@@ -58,8 +59,10 @@ def find_stances(
         _keep_down(carries[:, side], steps[side], heights[:, side], rate_hz)
         short = max(2, round(SHORTEST_S * rate_hz))
         carries[:, side] = ~_without_gaps(~carries[:, side], short - 1)
-    alone = ~carries.any(axis=1) & (airborne <= AIRBORNE_M)
-    carries[alone, heights[alone].argmin(axis=1)] = True
+    for begin, end in runs(~carries.any(axis=1) & (airborne <= AIRBORNE_M)):
+        if end - begin > LONGEST_FLIGHT_S * rate_hz:
+            alone = np.arange(begin, end)
+            carries[alone, heights[alone].argmin(axis=1)] = True
     return carries
 
 

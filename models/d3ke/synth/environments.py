@@ -50,10 +50,9 @@ class Environment:
 
     def turned_ambient(self, turn: float) -> Floats:
         """The ambient light where the panorama's middle is at azimuth `turn`, rad."""
-        around = np.eye(4, dtype=np.float32)
+        around: Floats = np.eye(4, dtype=np.float32)
         around[:3, :3] = about_y(turn)
-        turned: Floats = around @ self.ambient @ around.T
-        return turned
+        return np.asarray(around @ self.ambient @ around.T, np.float32)
 
 
 def about_y(turn: float) -> Floats:
@@ -77,9 +76,9 @@ def read_panorama(path: Path) -> Floats:
         frame = next(container.decode(video=0))
     if frame.format.name not in ("gbrpf16le", "gbrpf32le"):
         raise D3keError(f"{path}: a {frame.format.name} picture. Give an RGB OpenEXR file.")
-    number = np.dtype(np.float16 if "f16" in frame.format.name else np.float32)
+    number = np.float16 if "f16" in frame.format.name else np.float32
     green, blue, red = (
-        np.frombuffer(plane, number).reshape(frame.height, -1)[:, : frame.width]
+        np.frombuffer(bytes(plane), number).reshape(frame.height, -1)[:, : frame.width]
         for plane in frame.planes
     )
     pixels = np.stack([red, green, blue], axis=-1).astype(np.float32)

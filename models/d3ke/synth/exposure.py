@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import Any
 
 import cv2
 import numpy as np
@@ -63,12 +64,14 @@ def draw_look(rng: Generator) -> Look:
 def expose(rgb: Bytes, look: Look, rng: Generator) -> Bytes:
     """A rendered picture (H, W, 3) as a phone would have filmed it."""
     height, width = rgb.shape[:2]
-    picture = cv2.transform(rgb, look.colour)
+    picture: Any = cv2.transform(rgb, look.colour)
     if look.coarse < 1:
         small = round(width * look.coarse), round(height * look.coarse)
         picture = cv2.resize(picture, small, interpolation=cv2.INTER_AREA)
     if look.vignette:
-        picture = _darkened(picture, look.vignette)
+        picture = cv2.multiply(
+            picture, _falloff(*picture.shape[:2], look.vignette), dtype=cv2.CV_8U
+        )
     picture = cv2.LUT(_noisy(picture, look, rng), look.curve)
     if look.blur:
         picture = cv2.GaussianBlur(picture, (0, 0), look.blur)
@@ -79,13 +82,13 @@ def expose(rgb: Bytes, look: Look, rng: Generator) -> Bytes:
         picture = cv2.imdecode(_jpeg(picture, look.film_quality), cv2.IMREAD_COLOR)
     if look.coarse < 1:
         picture = cv2.resize(picture, (width, height), interpolation=cv2.INTER_LINEAR)
-    filmed: Bytes = np.asarray(picture, np.uint8)
-    return filmed
+    return np.asarray(picture, np.uint8)
 
 
 def encode_jpeg(rgb: Bytes, look: Look) -> bytes:
     """The picture as it is kept."""
-    return _jpeg(cv2.cvtColor(rgb, cv2.COLOR_RGB2BGR), look.jpeg_quality).tobytes()
+    bgr = np.asarray(cv2.cvtColor(rgb, cv2.COLOR_RGB2BGR), np.uint8)
+    return _jpeg(bgr, look.jpeg_quality).tobytes()
 
 
 def _jpeg(picture: Bytes, quality: int) -> Bytes:
@@ -113,25 +116,18 @@ def _curve(contrast: float, lift: float) -> Bytes:
     return np.clip(127.5 * (1 + bent) + lift * (1 - level**2), 0, 255).round().astype(np.uint8)
 
 
-def _darkened(picture: Bytes, vignette: float) -> Bytes:
-    """A picture with darker corners."""
-    mask = _corners(picture.shape[0], picture.shape[1])
-    falloff = 1 - np.float32(vignette) * mask
-    return np.asarray(cv2.multiply(picture, falloff, dtype=cv2.CV_8U), np.uint8)
-
-
-@lru_cache(maxsize=8)
-def _corners(height: int, width: int) -> Floats:
-    """0 in the middle to 1 in the corners, (H, W, 3)."""
+@lru_cache(maxsize=2)
+def _falloff(height: int, width: int, vignette: float) -> Floats:
+    """What is left of the light, (H, W, 3): 1 in the middle, less in the corners."""
     y, x = np.linspace(-1, 1, height)[:, None], np.linspace(-1, 1, width)
-    mask = ((x**2 + y**2) / 2) ** 1.3
-    return np.repeat(mask[..., None], 3, axis=2).astype(np.float32)
+    left = 1 - vignette * ((x**2 + y**2) / 2) ** 1.3
+    return np.asarray(np.repeat(left[..., None], 3, axis=2), np.float32)
 
 
 def _noisy(picture: Bytes, look: Look, rng: Generator) -> Bytes:
     """A picture with a sensor's noise, fine and blurred."""
     height, width = picture.shape[:2]
-    noisy = picture
+    noisy: Any = picture
     side = NOISE_STEP * (1 + (max(height, width) + NOISE_STEP // 4) // NOISE_STEP)
     shares = 1 - look.blotches, look.blotches
     for tile, share in zip(_noise_tiles(side), shares, strict=True):
@@ -143,9 +139,9 @@ def _noisy(picture: Bytes, look: Look, rng: Generator) -> Bytes:
 
 @lru_cache(maxsize=2)
 def _noise_tiles(side: int) -> tuple[NDArray[np.int16], NDArray[np.int16]]:
-    """White and blurred noise (side, side, 3) with standard deviation 16, the same in every process."""
+    """White and blurred noise (side, side, 3), standard deviation 16, the same everywhere."""
     rng = np.random.default_rng(0)
     white = rng.standard_normal((side, side, 3)).astype(np.float32)
-    blurred = cv2.GaussianBlur(white, (0, 0), 1.4)
+    blurred = np.asarray(cv2.GaussianBlur(white, (0, 0), 1.4), np.float32)
     blurred /= blurred.std()
     return (16 * white).astype(np.int16), (16 * blurred).astype(np.int16)

@@ -50,8 +50,13 @@ def join(solids: list[Solid]) -> Solid:
     """Several surfaces as one."""
     starts = np.cumsum([0, *(len(solid.positions) for solid in solids[:-1])])
     triangles = [solid.triangles + start for solid, start in zip(solids, starts, strict=True)]
-    columns = [np.concatenate(column) for column in list(zip(*solids, strict=True))[:4]]
-    return Solid(*columns, np.concatenate(triangles).astype(np.int32))
+    return Solid(
+        np.concatenate([solid.positions for solid in solids]),
+        np.concatenate([solid.normals for solid in solids]),
+        np.concatenate([solid.uv for solid in solids]),
+        np.concatenate([solid.shades for solid in solids]),
+        np.concatenate(triangles).astype(np.int32),
+    )
 
 
 def cuboid(

@@ -1,5 +1,7 @@
 """The renderer on OpenGL: EGL without a screen, on a graphics card or on Mesa's llvmpipe."""
 
+from typing import Any
+
 import cv2
 import moderngl
 import numpy as np
@@ -9,7 +11,7 @@ from d3ke.errors import D3keError
 from d3ke.synth.gl_blur import moments
 from d3ke.synth.gl_figures import FigureBuffers
 from d3ke.synth.gl_frame import ball_block, bone_block, frame_block, shadow_matrix
-from d3ke.synth.gl_programs import UNITS, Programs
+from d3ke.synth.gl_programs import UNITS, Programs, give
 from d3ke.synth.gl_stage import OpenStage, Surface
 from d3ke.synth.gl_textures import Textures
 from d3ke.synth.stage import Picture, Stage, View
@@ -19,6 +21,7 @@ Bytes = NDArray[np.uint8]
 OVERSAMPLING = 2  # pixels along each side of a picture's pixel; 1 where moments are averaged
 SHADOW_TEXELS, FLOOR_TEXELS = 1024, 192
 MOST_TARGETS = 4
+SETTINGS: dict[str, Any] = {"backend": "egl"}
 
 
 def open_renderer() -> "GlRenderer":
@@ -27,7 +30,7 @@ def open_renderer() -> "GlRenderer":
     Raises D3keError where there is no EGL, or none with OpenGL 3.3.
     """
     try:
-        context = moderngl.create_context(standalone=True, backend="egl", require=330)
+        context = moderngl.create_context(require=330, standalone=True, **SETTINGS)
     except Exception as error:  # moderngl and its backends raise bare Exceptions
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise D3keError(
@@ -42,7 +45,6 @@ class GlRenderer:
 
     def __init__(self, context: moderngl.Context) -> None:
         self.context = context
-        context.gc_mode = None
         context.front_face = "cw"  # pictures are drawn upside down, so that rows come out right
         self._programs, self._textures = Programs(context), Textures(context)
         self._shadow_map = context.depth_texture((SHADOW_TEXELS, SHADOW_TEXELS))
@@ -76,8 +78,7 @@ class GlRenderer:
             drawn.append(self._colours(opened, view.size, finer, masks))
         colours = drawn[0][0]
         if len(views) > 1:
-            total = np.sum([picture for picture, _ in drawn], axis=0, dtype=np.uint16)
-            colours = (total // len(views)).astype(np.uint8)
+            colours = np.mean([picture for picture, _ in drawn], axis=0).astype(np.uint8)
         rgb, silhouette = np.ascontiguousarray(colours[..., :3]), drawn[-1][1]
         if silhouette is None:
             return Picture(rgb, None, None)
@@ -133,6 +134,7 @@ class GlRenderer:
         for surface in (*opened.furniture, *opened.room):
             self._draw_solid(surface)
         if opened.open_air:
+            self.context.enable_only(moderngl.DEPTH_TEST)
             self.context.depth_func = "<="
             self._programs.far.render()
         return _read(target, size), silhouette
@@ -142,17 +144,17 @@ class GlRenderer:
         for part in figure.shape.parts:
             material = part.material
             self._textures.of(material.texture).use(UNITS["surface"])
-            program["tint"].value = (*material.tint, material.gloss)
-            program["marks"].value = (0.5 if material.cut else 0.0, alpha)
-            figure.drawn.render(vertices=part.count, first=part.first)
+            give(program, "tint", (*material.tint, material.gloss))
+            give(program, "marks", (0.5 if material.cut else 0.0, alpha))
+            figure.drawn.render(vertices=part.indices, first=part.first)
 
     def _draw_solid(self, surface: Surface) -> None:
         program, material = self._programs.solids[surface.role], surface.material
         self._textures.of(material.texture).use(UNITS["surface"])
-        program["tint"].value = (*material.tint, material.gloss)
-        program["scale"].value = surface.scale
+        give(program, "tint", (*material.tint, material.gloss))
+        give(program, "scale", surface.scale)
         if surface.role == "wall":
-            program["hole"].value = 0.5 if material.cut else 0.0
+            give(program, "hole", 0.5 if material.cut else 0.0)
         surface.buffers.drawn.render()
 
     def _target(self, size: tuple[int, int]) -> moderngl.Framebuffer:

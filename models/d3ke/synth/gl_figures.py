@@ -19,7 +19,7 @@ class DrawnPart(NamedTuple):
     """A run of the figure's index buffer and what it looks like."""
 
     first: int
-    count: int
+    indices: int
     material: Material
 
 
@@ -89,7 +89,8 @@ def coarse_triangles(positions: Floats, triangles: Triangles, cell_m: float) -> 
     _, chosen, group = np.unique(keys, return_index=True, return_inverse=True)
     merged = chosen[group][triangles]
     a, b, c = merged.T
-    return merged[(a != b) & (b != c) & (c != a)].astype(np.int32)
+    whole = (a != b) & (b != c) & (c != a)
+    return np.asarray(merged[whole], np.int32)
 
 
 def _balls(positions: Floats, triangles: Triangles, strongest: NDArray[np.uint8]) -> Balls:
@@ -145,7 +146,16 @@ class FigureBuffers:
         self.cast = context.vertex_array(
             programs.shadow, [(self.skinned, "3f 24x", "in_position")], index_buffer=coarse
         )
-        self._held = [self.skin, self.drawn, self.cast, rest, uv, bones, weights, self.skinned]
+        self._held: list[moderngl.Buffer | moderngl.VertexArray] = [
+            self.skin,
+            self.drawn,
+            self.cast,
+            rest,
+            uv,
+            bones,
+            weights,
+            self.skinned,
+        ]
         self._held += [fine, coarse]
 
     def pose(self) -> None:

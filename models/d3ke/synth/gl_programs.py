@@ -24,7 +24,7 @@ class Programs:
         self.context = context
         self.skin = self._wired(
             context.program(
-                vertex_shader=shaders.SKIN_VERTEX, varyings=["position", "normal", "sky"]
+                vertex_shader=shaders.SKIN_VERTEX, varyings=("position", "normal", "sky")
             )
         )
         self.shadow = self._program(shaders.SHADOW_VERTEX, shaders.SHADOW_FRAGMENT)
@@ -53,7 +53,14 @@ class Programs:
     def _wired(self, program: moderngl.Program) -> moderngl.Program:
         for name in program:
             if name in UNITS:
-                program[name].value = UNITS[name]
-            elif name in BLOCKS:
-                program[name].binding = BLOCKS[name]
+                give(program, name, UNITS[name])
+            elif isinstance(block := program[name], moderngl.UniformBlock):
+                block.binding = BLOCKS[name]
         return program
+
+
+def give(program: moderngl.Program, name: str, value: float | tuple[float, ...]) -> None:
+    """Give a uniform of a program its value."""
+    uniform = program[name]
+    assert isinstance(uniform, moderngl.Uniform), name
+    uniform.value = value

@@ -5,7 +5,7 @@ import numpy as np
 
 from d3ke.synth.furniture import Solid
 from d3ke.synth.gl_frame import FLOOR_HALF_M
-from d3ke.synth.stage import Surroundings
+from d3ke.synth.stage import Floats, Surroundings
 
 WALL_TEXTURE_M = 6.0  # what a wall's texture covers along it; its height is the wall's
 
@@ -58,7 +58,7 @@ def ceiling_solid(surroundings: Surroundings) -> Solid:
     )
 
 
-def _quad(corners: np.ndarray, uv: np.ndarray) -> Solid:
+def _quad(corners: Floats, uv: Floats) -> Solid:
     normal = np.cross(corners[1] - corners[0], corners[2] - corners[0])
     normal = normal / np.linalg.norm(normal)
     triangles = np.array([[0, 1, 2], [0, 2, 3]], np.int32)
@@ -91,7 +91,12 @@ class SolidBuffers:
         self.cast = context.vertex_array(
             shadow, [(vertices, "3f 24x", "in_position")], index_buffer=triangles
         )
-        self._held = [self.drawn, self.cast, vertices, triangles]
+        self._held: list[moderngl.Buffer | moderngl.VertexArray] = [
+            self.drawn,
+            self.cast,
+            vertices,
+            triangles,
+        ]
 
     def release(self) -> None:
         """Free the buffers."""

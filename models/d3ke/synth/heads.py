@@ -17,6 +17,7 @@ PACK_HAIR = 0.65  # how often hair comes from the pack where there is one
 DARK_BROWS = 0.45  # brows are darker than hair
 OTHER_SEX = 0.15  # how readily a skin of the other sex serves
 TINT_RANGE = (0.12, 1.9)  # a photograph of skin is tinted no more than this
+HUE_SHARE = 0.45  # and so far towards the wanted hue
 HAIR: dict[bool, Weighted] = {
     False: {"stubble": 2, "crop": 4, "short": 6, "full": 2, "curly": 1, "receding": 1, "": 0.3},
     True: {"tied": 5, "long": 5, "full": 3, "curly": 2, "short": 1},
@@ -46,8 +47,7 @@ class Heads:
             texture = painted_skin(person.woman, int(rng.integers(SKIN_LOOKS)))
             return Material(texture, as_tint(albedo / PALE**2.2), SKIN_GLOSS)
         chosen = _nearest_skin(self.pack.skins, person, albedo, rng)
-        tint = np.clip(albedo / chosen.albedo, *TINT_RANGE)
-        return Material(chosen.texture, as_tint(tint), SKIN_GLOSS)
+        return Material(chosen.texture, as_tint(_toned(chosen.albedo, albedo)), SKIN_GLOSS)
 
     def _hair(self, person: Person, tint: Tint, hat: bool, rng: Generator) -> list[Worn]:
         styles = OLD_HAIR if person.age_years > OLD_YEARS else HAIR
@@ -109,6 +109,13 @@ def _suits(hair: Garment, person: Person) -> bool:
     """Long hair is a woman's here, and so far nobody's who is old."""
     long = not hair.surface.mesh.name.startswith("short")
     return long == person.woman or (not long and person.age_years > OLD_YEARS)
+
+
+def _toned(albedo: Floats, wanted: Floats) -> Floats:
+    """The tint that makes skin as light as wanted, and of its hue as far as looks natural."""
+    lighter = np.clip(wanted.mean() / albedo.mean(), *TINT_RANGE)
+    hue = (wanted / wanted.mean()) / (albedo / albedo.mean())
+    return np.asarray(lighter * hue**HUE_SHARE, np.float32)
 
 
 def _nearest_skin(

@@ -13,6 +13,10 @@ from d3ke.synth.body import parametric_body
 ASSET = Path(__file__).parents[1] / "assets" / "body" / "landmarks.json"
 
 
+# Of the pelvis' depth from skin to skin, before and behind: leaves adults' bones about 155 mm deep.
+SOFT_TISSUE = 0.1
+
+
 @cache
 def skin_markers() -> dict[str, int]:
     """The vertex of the body that each marker of the default model sits on."""
@@ -28,17 +32,18 @@ def tape_ends() -> dict[str, int]:
 
 
 def hip_centres(vertices: Tensor, heads: Tensor) -> Tensor:
-    """Hip joint centres, right and left, by regression from the pelvis' landmarks.
+    """Hip joint centres, right and left, by regression from the pelvis' bony landmarks.
 
     vertices: (B, V, 3), heads: (B, R, 3) of bodies at rest, m. Returns (B, 2, 3).
     Source: Harrington et al. 2007, J. Biomech. 40(3), 595-602: pelvis width and depth, leg length.
     """
     markers = skin_markers()
     at = {name: vertices[:, markers[name]] for name in ("RASI", "LASI", "RPSI", "LPSI", "RANM")}
-    middle = (at["RASI"] + at["LASI"]) / 2
     right = at["RASI"] - at["LASI"]
     width = right.norm(dim=1, keepdim=True)
-    forward = middle - (at["RPSI"] + at["LPSI"]) / 2
+    front, back = (at["RASI"] + at["LASI"]) / 2, (at["RPSI"] + at["LPSI"]) / 2
+    forward = (1 - 2 * SOFT_TISSUE) * (front - back)
+    middle = front - SOFT_TISSUE * (front - back)
     depth = forward.norm(dim=1, keepdim=True)
     knee = heads[:, parametric_body().bone_names.index("lowerleg01.R")]
     leg = sum_of_parts(at["RASI"], knee, at["RANM"])

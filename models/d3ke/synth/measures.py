@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from d3ke.synth.body import ParametricBody, parametric_body
-from d3ke.synth.landmarks import skin_markers, tape_ends
+from d3ke.synth.landmarks import tape_ends
 
 LENGTHS = (
     "stature", "thigh", "shank", "foot", "trunk", "shoulders", "hips", "upper_arm", "forearm",
@@ -47,7 +47,7 @@ SLICES: Mapping[str, Slice] = {
     "waist_girth": Slice(None, 0.602, TRUNK),
     "chest_girth": Slice(None, 0.727, TRUNK),
     "upper_arm_girth": Slice(("upperarm01.R", "lowerarm01.R"), 0.55, ("upperarm",)),
-    "neck_girth": Slice(("neck01", "head"), 0.6, ("neck", "head", "spine01")),
+    "neck_girth": Slice(("neck01", "head"), 0.25, ("neck", "head", "spine01")),
 }
 
 
@@ -98,10 +98,10 @@ def _lengths(at: dict[str, Tensor]) -> dict[str, Tensor]:
     hand = _apart(at, "stylion", "finger3-1.R", "finger3-2.R", "finger3-3.R", "fingertip")
     return {
         "stature": trunk + leg + at["foot.R"][..., 1] - at["sole"][..., 1],
-        "thigh": _apart(at, "RGTR", "RKNE"),
-        "shank": _apart(at, "RKNE", "RANK"),
+        "thigh": _apart(at, "trochanter", "epicondyle"),
+        "shank": _apart(at, "epicondyle", "malleolus"),
         "foot": _apart(at, "heel", "toe"),
-        "trunk": at["acromion"][..., 1] - at["RGTR"][..., 1],
+        "trunk": at["acromion"][..., 1] - at["trochanter"][..., 1],
         "shoulders": 2 * at["acromion"][..., 2],
         "hips": 2 * at["hip"][..., 2],
         "upper_arm": _apart(at, "acromion", "radiale"),
@@ -122,8 +122,7 @@ def tape() -> Tape:
     """The tape for the body that ships with the package."""
     body = parametric_body()
     edges = {name: _cut(body, where) for name, where in SLICES.items()}
-    markers = skin_markers()
-    ends = {**tape_ends(), **{name: markers[name] for name in ("RGTR", "RKNE", "RANK")}}
+    ends = tape_ends()
     used = sorted({*ends.values(), *(int(v) for cut in edges.values() for v in cut.pairs.flat)})
     place = {vertex: index for index, vertex in enumerate(used)}
     bones = body.bone_names

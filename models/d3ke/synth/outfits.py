@@ -52,7 +52,7 @@ BOTTOMS: dict[bool, Weighted] = {
 }  # fmt: skip
 TWO_COLOURS: dict[str, dict[patterns.TwoColour, float]] = {
     "top": {
-        "stripes": 3, "pinstripes": 1, "checks": 2, "blocks": 2, "badge": 6, "raglan": 2,
+        "stripes": 3, "pinstripes": 1, "checks": 2, "blocks": 2, "badge": 6,
         "dots": 1, "side": 1,
     },
     "bottom": {"side": 4, "checks": 1, "pinstripes": 1},

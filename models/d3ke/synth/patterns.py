@@ -17,10 +17,10 @@ from d3ke.synth.stage import Floats
 from d3ke.synth.surfaces import Ids
 
 Plain = Literal["plain", "melange", "denim"]
-TwoColour = Literal["stripes", "pinstripes", "checks", "blocks", "side", "badge", "raglan", "dots"]
+TwoColour = Literal["stripes", "pinstripes", "checks", "blocks", "side", "badge", "dots"]
 PLAIN: tuple[Plain, ...] = ("plain", "melange", "denim")
 TWO_COLOUR: tuple[TwoColour, ...] = (
-    "stripes", "pinstripes", "checks", "blocks", "side", "badge", "raglan", "dots",
+    "stripes", "pinstripes", "checks", "blocks", "side", "badge", "dots",
 )  # fmt: skip
 VARIANTS = 6  # of each pattern of two colours
 SIZE = 512
@@ -92,12 +92,10 @@ def _share(kind: TwoColour, where: Canvas, rng: Generator) -> Floats:
         a, b = ((value / step + 0.5) % 1 - 0.5 for value in (along, around))
         return np.asarray(a**2 + b**2 < rng.uniform(0.03, 0.08), np.float32)
     if kind == "blocks":
-        return np.asarray((part == 0) & (along < rng.uniform(0.2, 0.4)), np.float32)
+        return np.asarray((part != 0) | (along < rng.uniform(0.27, 0.4)), np.float32)
     if kind == "side":
         quarter = np.abs(np.abs(around) - GIRTHS_M[part] / 4)
         return np.asarray(quarter < rng.uniform(0.012, 0.03), np.float32)
-    if kind == "raglan":
-        return np.asarray((part == 1) | (part == 2), np.float32)
     return _badge(where, rng)
 
 

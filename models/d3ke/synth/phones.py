@@ -117,7 +117,7 @@ def look_at(eye: Array, target: Array, roll: float = 0.0) -> Array:
 
     roll: rad, clockwise turn of the camera about its axis.
     """
-    forward = (target - eye) / np.linalg.norm(target - eye)
+    forward: Array = (target - eye) / np.linalg.norm(target - eye)
     right = np.cross(forward, (0.0, 1.0, 0.0))
     right /= np.linalg.norm(right)
     level = np.stack([right, np.cross(forward, right), forward])

@@ -28,7 +28,7 @@ JOINTS: Mapping[str, JointPlace] = {
     "walker_knee": JointPlace(("lowerleg01",), 0.005),
     "ankle": JointPlace(("foot",), 0.005),
     "mtp": JointPlace(TOES, 0.010),
-    "acromial": JointPlace(("upperarm01",), 0.008),
+    "acromial": JointPlace(("upperarm01",), 0.012),
     "elbow": JointPlace(("lowerarm01",), 0.005),
     "radius_hand": JointPlace(("wrist",), 0.005),
 }
@@ -44,7 +44,7 @@ LOOSE_MARKERS: Mapping[str, float] = {
 # Coordinates of the rest pose in rad: mean, spread. What the points say little of stays near.
 COORDINATES: Mapping[str, tuple[float, float]] = {
     "hip": (0.0, 0.6), "knee": (0.1, 0.4), "ankle": (0.0, 0.4), "subtalar": (0.0, 0.05),
-    "mtp": (0.0, 0.05), "lumbar": (0.0, 0.3), "neck": (0.0, 0.3), "arm_flex": (0.0, 0.6),
+    "mtp": (0.0, 0.05), "lumbar": (0.0, 0.05), "neck": (0.0, 0.1), "arm_flex": (0.0, 0.6),
     "arm_add": (-0.8, 0.6), "arm_rot": (0.0, 0.6), "elbow": (0.8, 0.5), "pro_sup": (1.2, 0.6),
     "wrist": (0.0, 0.3),
 }  # fmt: skip

@@ -27,7 +27,7 @@ FREE = {
 STRETCH_SIGMA = 0.06  # of the logarithm: shapes that were scanned come before those stretched
 MEASURE_SIGMA = 0.01  # of the logarithm, 1 %
 # Breadths that feet apart, soft tissue or a tape's path make differ from what was measured.
-LOOSE_SIGMA = {"hips": 0.03, "neck_girth": 0.03, "hip_girth": 0.02}
+LOOSE_SIGMA = {"hips": 0.012, "neck_girth": 0.03}
 
 YOUNG, OLD = (25.0, 2 / 3), (90.0, 1.0)  # years and the phenotype's age, MakeHuman's own anchors
 

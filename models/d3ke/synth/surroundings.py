@@ -129,7 +129,7 @@ def own_photographs(folder: Path) -> tuple[Path, ...]:
     return tuple(found)
 
 
-def _triple(vector: Floats) -> Colour:
+def _triple(vector: Floats | Array) -> Colour:
     x, y, z = (float(value) for value in vector)
     return x, y, z
 

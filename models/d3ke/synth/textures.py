@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from functools import lru_cache
+from itertools import pairwise
 from pathlib import Path
 
 import cv2
@@ -42,8 +43,8 @@ def floor_texture(kind: str, variant: int) -> tuple[Bytes, float]:
 def _floor_texture(kind: str, variant: int) -> tuple[Bytes, float]:
     if kind in PHOTO_FLOORS:
         name, metres = PHOTO_FLOORS[kind]
-        grey = cv2.resize(read_photo(PHOTOS / name), (SIDE, SIDE)).astype(np.float32) / 255
-        return _floor_pixels(grey), metres
+        photo = np.asarray(cv2.resize(read_photo(PHOTOS / name), (SIDE, SIDE)), np.float32)
+        return _floor_pixels(photo / np.float32(255)), metres
     rng = np.random.default_rng([variant, *kind.encode()])
     pattern, metres = FLOORS[kind](rng)
     return _floor_pixels(pattern), metres
@@ -146,10 +147,19 @@ def _clouds(rng: Generator, rows: int, columns: int, coarsest: int) -> Floats:
 def _grain(rng: Generator, side: int) -> Floats:
     """Wood (side, side, 3) whose fibres run along the rows."""
     fibres = _clouds(rng, side, side, 16)
-    fibres = cv2.blur(np.tile(fibres, 3), (side // 4, 1))[:, side : 2 * side]
+    fibres = np.asarray(cv2.blur(np.tile(fibres, 3), (side // 4, 1)), np.float32)
+    fibres = fibres[:, side : 2 * side]
     fibres /= fibres.std()
     warm = np.array([1.0, 0.93, 0.84], np.float32)
-    return (1 + 0.045 * fibres[..., None] * np.array([1, 1.2, 1.5], np.float32)) * warm * 0.85
+    wood = 0.85 * warm * (1 + 0.045 * fibres[..., None] * np.array([1, 1.2, 1.5], np.float32))
+    return np.asarray(wood, np.float32)
+
+
+def _fine(rng: Generator, sigma: float) -> Floats:
+    """Fine noise (SIDE, SIDE) about 0, standard deviation 1."""
+    white = rng.standard_normal((SIDE, SIDE)).astype(np.float32)
+    noise = np.asarray(cv2.GaussianBlur(white, (0, 0), sigma), np.float32)
+    return noise / noise.std()
 
 
 def _joints(pattern: Floats, step: int, width: int, shade: float) -> None:
@@ -165,7 +175,7 @@ def _tiles(rng: Generator) -> tuple[Floats, float]:
     tones = 1 + rng.uniform(0.01, 0.06) * rng.standard_normal((count, count))
     if rng.random() < 0.25:
         tones *= np.where(np.indices((count, count)).sum(axis=0) % 2, 1.0, rng.uniform(0.4, 0.8))
-    pattern = np.kron(tones, np.ones((step, step))).astype(np.float32)
+    pattern: Floats = np.kron(tones, np.ones((step, step))).astype(np.float32)
     pattern *= 1 + 0.04 * _clouds(rng, SIDE, SIDE, 8)
     _joints(pattern, step, int(rng.integers(2, 6)), float(rng.choice([0.55, 0.7, 1.2])))
     return pattern, count * float(rng.uniform(0.3, 0.6))
@@ -173,9 +183,9 @@ def _tiles(rng: Generator) -> tuple[Floats, float]:
 
 def _planks(rng: Generator) -> tuple[Floats, float]:
     count = int(rng.choice([6, 8, 10]))
-    pattern = cv2.resize(_grain(rng, SIDE), (SIDE, SIDE))
+    pattern = _grain(rng, SIDE)
     edges = np.linspace(0, SIDE, count + 1).round().astype(int)
-    for top, bottom in zip(edges[:-1], edges[1:], strict=True):
+    for top, bottom in pairwise(edges):
         row = np.roll(pattern[top:bottom], int(rng.integers(SIDE)), axis=1)
         ends = np.sort(rng.integers(0, SIDE, 2))
         row *= 1 + 0.1 * float(rng.standard_normal())
@@ -189,17 +199,13 @@ def _planks(rng: Generator) -> tuple[Floats, float]:
 def _speckled(rng: Generator) -> tuple[Floats, float]:
     """Vinyl, rubber, terrazzo."""
     pattern = 1 + 0.03 * _clouds(rng, SIDE, SIDE, 4)
-    spots = cv2.GaussianBlur(
-        rng.standard_normal((SIDE, SIDE)).astype(np.float32), (0, 0), float(rng.uniform(1, 3))
-    )
-    spots /= spots.std()
+    spots = _fine(rng, float(rng.uniform(1, 3)))
     pattern += float(rng.uniform(0.1, 0.35)) * (spots > 1.7) * float(rng.choice([-1, 1]))
     return pattern.astype(np.float32), float(rng.uniform(1.0, 2.0))
 
 
 def _carpet(rng: Generator) -> tuple[Floats, float]:
-    fine = rng.standard_normal((SIDE, SIDE)).astype(np.float32)
-    pattern = 1 + 0.12 * cv2.GaussianBlur(fine, (0, 0), 0.8) + 0.05 * _clouds(rng, SIDE, SIDE, 8)
+    pattern = 1 + 0.05 * _fine(rng, 0.8) + 0.04 * _clouds(rng, SIDE, SIDE, 8)
     if rng.random() < 0.4:
         stripes = np.sin(2 * np.pi * rng.integers(4, 16) * np.arange(SIDE) / SIDE) > 0.3
         pattern *= np.where(stripes, 1.0, rng.uniform(0.7, 0.95))[:, None]
@@ -208,14 +214,12 @@ def _carpet(rng: Generator) -> tuple[Floats, float]:
 
 def _concrete(rng: Generator) -> tuple[Floats, float]:
     """Concrete, screed, worn paint."""
-    fine = cv2.GaussianBlur(rng.standard_normal((SIDE, SIDE)).astype(np.float32), (0, 0), 1.0)
-    pattern = 1 + 0.09 * _clouds(rng, SIDE, SIDE, 4) + 0.08 * fine
+    pattern = 1 + 0.05 * _clouds(rng, SIDE, SIDE, 4) + 0.02 * _fine(rng, 1.0)
     return pattern.astype(np.float32), float(rng.uniform(2.0, 3.5))
 
 
 def _asphalt(rng: Generator) -> tuple[Floats, float]:
-    fine = cv2.GaussianBlur(rng.standard_normal((SIDE, SIDE)).astype(np.float32), (0, 0), 1.2)
-    pattern = 1 + 0.3 * fine / fine.std() * 0.6 + 0.06 * _clouds(rng, SIDE, SIDE, 4)
+    pattern = 1 + 0.18 * _fine(rng, 1.2) + 0.06 * _clouds(rng, SIDE, SIDE, 4)
     return pattern.astype(np.float32), float(rng.uniform(1.5, 2.5))
 
 
@@ -267,7 +271,7 @@ def _door(rng: Generator, wall: Floats, opacity: Bytes, left: int) -> None:
     wall[top - 6 :, left - 4 : left + width + 4] = _paint(rng)
     colour = _paint(rng) * rng.uniform(0.5, 1.0)
     door = wall[top:, left : left + width]
-    door[:] = colour * (1 + 0.03 * _clouds(rng, *door.shape[:2], 4)[..., None])
+    door[:] = colour * (1 + 0.03 * _clouds(rng, door.shape[0], door.shape[1], 4)[..., None])
     door[20:-20:, 12:15] *= 0.85
     door[20:-20:, -15:-12] *= 0.85
     handle = top + _pixels_of(1.0)
@@ -303,7 +307,9 @@ def _cupboard(rng: Generator, wall: Floats, opacity: Bytes, left: int) -> None:
     width, top = _columns_of(rng.uniform(0.8, 1.2)), rows - _pixels_of(rng.uniform(0.8, 2.0))
     colour = _paint(rng) * rng.uniform(0.4, 1.0)
     cupboard = wall[top:, left : left + width]
-    cupboard[:] = colour * (1 + 0.03 * _clouds(rng, *cupboard.shape[:2], 4)[..., None])
+    cupboard[:] = colour * (
+        1 + 0.03 * _clouds(rng, cupboard.shape[0], cupboard.shape[1], 4)[..., None]
+    )
     for line in np.linspace(0, cupboard.shape[0], int(rng.integers(2, 6))).astype(int)[1:-1]:
         cupboard[line : line + 2] *= 0.6
     cupboard[:, width // 2 : width // 2 + 2] *= 0.6
