@@ -1,56 +1,50 @@
 """d3ke prepare landmarks: what BlazePose says of rendered people becomes small files."""
 
-from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from d3ke_cli.console import ExitStatus, RichProgress, for_each, show_json, show_result
-from d3ke_cli.options import Json, Resume
+from d3ke_cli.console import ExitStatus, RichProgress, show_json, show_result
+from d3ke_cli.options import Json
+from d3ke_cli.prepare import Backgrounds, Motions, Output, Resume, Seed, Wardrobe, Workers
+
+Clips = Annotated[
+    int,
+    typer.Option(
+        "--clips", "-n", metavar="CLIPS", min=1, help="Clips in all; a tenth is held out."
+    ),
+]
+Frames = Annotated[int, typer.Option("--frames", min=2, help="Frames of a clip, at 30 Hz.")]
+Size = Annotated[
+    int, typer.Option("--size", min=128, max=2048, help="Side of a picture, in pixels.")
+]
 
 
 def landmarks(
-    clips: Annotated[int, typer.Option("-n", "--clips", min=1, help="Clips in all.")],
-    output: Annotated[
-        Path, typer.Option("--output", "-o", metavar="RECORDS", help="The records' folder.")
-    ],
-    seed: Annotated[int, typer.Option("--seed", min=0, help="Seed of the synthetic people.")] = 0,
-    frames: Annotated[
-        int, typer.Option("--frames", min=2, help="Frames of a clip, at 30 Hz.")
-    ] = 104,
-    size: Annotated[
-        int, typer.Option("--size", min=128, help="Side of the pictures, in pixels.")
-    ] = 512,
-    motions: Annotated[
-        Path | None,
-        typer.Option("--motions", metavar="DIR", help="Recorded motions. [default: procedural]"),
-    ] = None,
-    wardrobe: Annotated[
-        Path | None,
-        typer.Option("--wardrobe", metavar="DIR", help="Clothes. [default: grown from the body]"),
-    ] = None,
-    backgrounds: Annotated[
-        Path | None,
-        typer.Option("--backgrounds", metavar="DIR", help="Photographs. [default: painted rooms]"),
-    ] = None,
-    workers: Annotated[int, typer.Option("--workers", min=1, help="Processes.")] = 2,
+    clips: Clips,
+    output: Output,
+    seed: Seed = 0,
+    frames: Frames = 104,
+    size: Size = 512,
+    motions: Motions = None,
+    wardrobe: Wardrobe = None,
+    backgrounds: Backgrounds = None,
+    workers: Workers = None,
     resume: Resume = False,
     as_json: Json = False,
 ) -> ExitStatus:
     """Film synthetic people and keep what BlazePose says of them.
 
-    One small file a clip, for the statistics of its errors and for d3ke train --records.
+    One small file a clip, for d3ke train --records and for the statistics of its errors.
     """
     from d3ke.prepare_landmarks import LandmarkRecordsConfig, prepare_landmarks
 
     config = LandmarkRecordsConfig(clips, seed, frames, size, motions, wardrobe, backgrounds)
-    progress = RichProgress()
-
-    def work(folder: Path) -> None:
-        prepare_landmarks(folder, config, workers=workers, resume=resume, progress=progress)
-        if as_json:
-            show_json({"output": folder, "clips": clips, "frames": clips * frames})
-        else:
-            show_result(str(folder))
-
-    return for_each([output], work, as_json)
+    done = prepare_landmarks(
+        output, config, workers=workers, resume=resume, progress=RichProgress()
+    )
+    if as_json:
+        show_json(done._asdict())
+    else:
+        show_result(str(done.output))
+    return ExitStatus.DONE

@@ -1,6 +1,7 @@
 """Landmark records: as predict would see the film, whole on disk, and windows true to them."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -30,7 +31,9 @@ CONFIG = LandmarkRecordsConfig(clips=3, frames=4)
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     output = tmp_path_factory.mktemp("records") / "records"
-    return prepare_landmarks(output, CONFIG, workers=2, filmer=FakeFilms)
+    done = prepare_landmarks(output, CONFIG, workers=2, filmer=FakeFilms)
+    assert done == (output, 3, 12, 1.0)
+    return output
 
 
 def windows(frames: int = 16, count: int = 12, seed: int = 0) -> RecordWindows:
@@ -172,6 +175,28 @@ def test_gravity_is_measured_or_taken_for_level() -> None:
     assert 0.6 < level < 0.8
     tilted = down[down[:, 1] < 0.99]
     assert torch.allclose(tilted, torch.tensor([0, 0.96, 0.28]), atol=1e-6)
+
+
+def test_a_clip_filmed_askew_is_turned_upright() -> None:
+    record = made_record(40, 1)
+    angle = np.radians(20)
+    turn = np.array(
+        [[np.cos(angle), -np.sin(angle), 0], [np.sin(angle), np.cos(angle), 0], [0, 0, 1]]
+    )
+    landmarks, root = record.landmarks.copy(), record.root.copy()
+    middle = record.camera_matrix[:2, 2]
+    landmarks[..., :2] = (landmarks[..., :2] - middle) @ turn[:2, :2].T + middle
+    landmarks[..., 4:] = landmarks[..., 4:] @ turn.T
+    root[:, :3, :3] = turn @ root[:, :3, :3]
+    down = (record.down @ turn.T).astype(np.float32)
+    askew = replace(record, landmarks=landmarks, root=root, down=down)
+    one, other = (
+        RecordWindows(default_model(), [each], RecordWindowsConfig(16, 8), 0).batch(0)
+        for each in (record, askew)
+    )
+    assert torch.allclose(one.window.landmarks, other.window.landmarks, atol=1e-5)
+    assert torch.allclose(one.root, other.root, atol=1e-6)
+    assert torch.allclose(one.window.down, other.window.down, atol=1e-6)
 
 
 def test_mixed_batches_stand_side_by_side_and_begin_anywhere() -> None:

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from d3ke import __version__
 from d3ke.errors import D3keError
@@ -15,7 +15,7 @@ from d3ke.skeleton import default_model
 from d3ke.synth.landmark_films import Film, Filmer, Plan, record_film
 from d3ke.synth.landmark_records import INDEX, RECORDS, SCHEMA_VERSION, LandmarkRecord
 from d3ke.vision.person import open_finder
-from d3ke.workers import Advance, Workers
+from d3ke.workers import Advance, Workers, cores
 
 VALID_SHARE = 0.1  # part of the clips that training does not see
 
@@ -38,6 +38,15 @@ class LandmarkRecordsConfig:
             name: content_hash(value)[:16] if isinstance(value, Path) else value
             for name, value in asdict(self).items()
         }
+
+
+class PreparedRecords(NamedTuple):
+    """The folder, its clips and frames, and the part of these in which the person was found."""
+
+    output: Path
+    clips: int
+    frames: int
+    found: float
 
 
 class RenderedFilms:
@@ -82,16 +91,17 @@ def prepare_landmarks(
     output: Path,
     config: LandmarkRecordsConfig,
     *,
-    workers: int = 1,
+    workers: int | None = None,
     resume: bool = False,
     progress: Progress | None = None,
     filmer: Callable[[], Filmer] | None = None,
-) -> Path:
-    """Make the records of a configuration and return their folder.
+) -> PreparedRecords:
+    """Make the records of a configuration.
 
-    A record is a file, written at once or not at all; `resume` leaves out what is there. filmer:
-    another maker of films, which every worker calls once. Raises D3keError where other records
-    are in the way, and what the maker of films raises.
+    A record is a file, written at once or not at all; `resume` leaves out what is there. workers:
+    processes, one a core where it is None; filmer: another maker of films, which every worker
+    calls once. Raises D3keError where other records are in the way, and what the maker of films
+    raises.
     """
     progress = progress or Silent()
     filmer = filmer or partial(RenderedFilms, config)
@@ -100,13 +110,16 @@ def prepare_landmarks(
     waiting = [plan for plan in plans if not _path(output, plan).exists()]
     progress.start("clips", len(plans))
     progress.advance(len(plans) - len(waiting))
-    filming: Workers[Plan, Path] = Workers(partial(Filming, filmer, output), workers)
+    filming: Workers[Plan, Path] = Workers(partial(Filming, filmer, output), workers or cores())
     with filming:
         for _ in filming.map(waiting, lambda _: None):
             progress.advance()
     progress.finish()
-    _write_index(output, config, [_facts(_path(output, plan)) for plan in plans])
-    return output
+    facts = [_facts(_path(output, plan)) for plan in plans]
+    _write_index(output, config, facts)
+    frames = [int(fact["frames"]) for fact in facts]
+    seen = sum(fact["seen"] * count for fact, count in zip(facts, frames, strict=True))
+    return PreparedRecords(output, len(plans), sum(frames), seen / max(1, sum(frames)))
 
 
 def _path(output: Path, plan: Plan) -> Path:

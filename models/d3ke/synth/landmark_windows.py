@@ -1,5 +1,6 @@
 """Training windows cut from landmark records: BlazePose's real outputs on rendered people."""
 
+import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -19,6 +20,7 @@ from d3ke.vision.camera import Camera
 
 NETWORK_RATE_HZ = 30.0
 FAST_SHARE = 0.15  # part of the windows played twice as fast, by leaving out every other frame
+UPRIGHT_DEG = 5.0  # a phone rolled more than this is turned upright: nobody films so to measure
 JITTER_OF_BOX = 0.001  # added, as a part of the box: the same window never comes twice
 
 
@@ -127,7 +129,7 @@ def _clip(record: LandmarkRecord) -> _Clip:
     q = values_at(grid, record.time, record.q.astype(np.float64))
     root = rotations_at(grid, record.time, record.root[:, :3, :3].astype(np.float64))
     down = torch.from_numpy(record.down).mean(dim=0)
-    return _Clip(
+    clip = _Clip(
         landmarks,
         valid,
         torch.from_numpy(q.astype(np.float32)),
@@ -135,6 +137,27 @@ def _clip(record: LandmarkRecord) -> _Clip:
         torch.from_numpy(record.scales),
         torch.nn.functional.normalize(down, dim=0),
         torch.from_numpy(record.level),
+    )
+    return _upright(clip)
+
+
+def _upright(clip: _Clip) -> _Clip:
+    """The clip as a phone without so much roll would have filmed it: exact for a pinhole.
+
+    BlazePose looks at people turned upright in any case.
+    """
+    x, y = float(clip.down[0]), float(clip.down[1])
+    roll = math.atan2(x, y)
+    if abs(roll) < math.radians(UPRIGHT_DEG):
+        return clip
+    cos, sin = math.cos(roll), math.sin(roll)
+    turn = torch.tensor([[cos, -sin, 0.0], [sin, cos, 0.0], [0.0, 0.0, 1.0]])
+    landmarks = clip.landmarks.clone()
+    landmarks[..., :2] = landmarks[..., :2] @ turn[:2, :2].T
+    landmarks[..., 3:] = landmarks[..., 3:] @ turn.T
+    level = torch.tensor([0.0, 1.0, 0.0])
+    return clip._replace(
+        landmarks=landmarks, root=turn @ clip.root, down=turn @ clip.down, level=level
     )
 
 
