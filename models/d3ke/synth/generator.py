@@ -23,7 +23,7 @@ Floats = NDArray[np.float32]
 Doubles = NDArray[np.float64]
 
 CROP = 1.5  # a picture shows this many times the person's box
-MOMENTS, MOMENT_STEP = 6, 3  # independent frames taken of one motion, this many frames apart
+MOMENTS, MOMENT_STEP = 6, 6  # independent frames taken of one motion, this many frames apart
 WINDOW = 1.15  # a film shows this many times the box of the whole clip
 
 
@@ -38,8 +38,9 @@ class Film(NamedTuple):
     """A clip as a video: T frames of a camera window, and their truth.
 
     frames: (H, W, 3) u1 each; camera_matrix (3, 3), R (T, 3, 3), t (T, 3): of the window,
-    x_cam = R x_ground + t; window_turn (3, 3): x_window = window_turn x_phone; q (T, K), scales (N, 3);
-    root (T, 4, 4): the pelvis in the window's camera; joints (T, J, 3), markers (T, M, 3): ground.
+    x_cam = R x_ground + t; window_turn (3, 3): x_window = window_turn x_phone; q (T, K), scales
+    (N, 3); root (T, 4, 4): the pelvis in the window's camera; joints (T, J, 3), markers
+    (T, M, 3): in ground.
     """
 
     frames: Iterator[NDArray[np.uint8]]

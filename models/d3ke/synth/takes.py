@@ -23,11 +23,13 @@ from d3ke.synth.plans import PEOPLE, SPLITS, SynthConfig
 from d3ke.synth.stage import Figure, Furniture, Stage
 from d3ke.synth.surroundings import draw_surroundings
 from d3ke.synth.wardrobe import Wardrobe
+from d3ke.vision.camera import rotvec_to_matrix
 
 Floats = NDArray[np.float32]
 
 BYSTANDERS = 16  # people of a split who only pass by: dressed once, seen often
 OUTLINE_STEP = 48  # of the skin's vertices, one in so many bounds the person in a picture
+CLEAR_M = 0.9  # a bystander's pelvis stays this far behind the person's
 RELAXED, RESTLESS = 0.35, 0.15  # curl of fingers: mean, and how far it wanders
 EXPOSURE_S = (1 / 250, 1 / 40)  # phones by day and in dim rooms
 
@@ -105,7 +107,7 @@ class Studio:
             passer = self._passer(split, rng)
             passing, _ = self._act(passer, split, frames, rate_hz, rng)
             figures.append(passer.figure)
-            others.append(_placed_behind(passing.bones, path, eye, rng))
+            others.append(_placed_behind(passing, path, eye, rng))
         exposed = rng.random() < self.config.exposed
         exposure_s = float(rng.uniform(*EXPOSURE_S)) if exposed else 0.0
         stage = Stage(tuple(figures), around)
@@ -143,7 +145,7 @@ class Studio:
 def outline_vertices() -> NDArray[np.int64]:
     """Vertices of the skin that bound a person well enough, (P,)."""
     used = np.unique(parametric_body().faces["skin"])
-    return used[::OUTLINE_STEP]
+    return used[::OUTLINE_STEP].astype(np.int64)
 
 
 def skin_points(adult: Adult, bones: Floats, vertices: NDArray[np.int64]) -> Floats:
@@ -167,16 +169,25 @@ def _fingers(rng: Generator, frames: int, rate_hz: float) -> Floats:
     return fingers
 
 
-def _placed_behind(bones: Floats, path: Floats, eye: NDArray[np.float64], rng: Generator) -> Floats:
-    """A bystander's bones, somewhere behind the person as the camera sees it."""
+def _placed_behind(
+    passing: Acted, path: Floats, eye: NDArray[np.float64], rng: Generator
+) -> Floats:
+    """A bystander's bones, turned and moved behind the person as the camera sees it, clear of both.
+
+    path: (T, 3) the person's pelvis; eye: (3,) the camera. Returns (T, R, 3, 4).
+    """
     middle = path.mean(axis=0) * (1, 0, 1)
     away = middle - eye * (1, 0, 1)
     away /= max(float(np.linalg.norm(away)), 1e-6)
     aside = np.array([-away[2], 0, away[0]])
-    place = middle + rng.uniform(0.8, 4.0) * away + rng.uniform(-1.6, 1.6) * aside
     angle = rng.uniform(-np.pi, np.pi)
-    turn = np.eye(3)
-    turn[[0, 0, 2, 2], [0, 2, 0, 2]] = np.cos(angle), np.sin(angle), -np.sin(angle), np.cos(angle)
-    turned = np.einsum("ij,trjk->trik", turn, bones).astype(np.float32)
+    turn = rotvec_to_matrix(np.array([0, angle, 0]))
+    steps = passing.joints[:, 0].numpy() @ turn.T * (1, 0, 1)
+    place = (
+        middle + rng.uniform(0.5, 3.5) * away + rng.uniform(-1.6, 1.6) * aside - steps.mean(axis=0)
+    )
+    gap = steps + place - path * (1, 0, 1)
+    place += away * np.maximum(CLEAR_M - gap @ away, 0).max()
+    turned: Floats = np.einsum("ij,trjk->trik", turn, passing.bones).astype(np.float32)
     turned[..., 3] += place.astype(np.float32)
     return turned
