@@ -106,7 +106,7 @@ def _colour(rng: Generator) -> Floats:
         saturation = 0.0
     grey = np.tile(GREY, (3, 1))
     mixed = (grey + saturation * (np.eye(3) - grey)) @ balance
-    return np.append(mixed, np.zeros((3, 1)), axis=1).astype(np.float32)
+    return np.asarray(np.append(mixed, np.zeros((3, 1)), axis=1), np.float32)
 
 
 def _curve(contrast: float, lift: float) -> Bytes:
@@ -134,7 +134,7 @@ def _noisy(picture: Bytes, look: Look, rng: Generator) -> Bytes:
         y, x = rng.integers(side - height), rng.integers(side - width)
         cut = tile[y : y + height, x : x + width]
         noisy = cv2.scaleAdd(cut, look.noise * share / 16, noisy.astype(np.int16))
-    return np.clip(noisy, 0, 255).astype(np.uint8)
+    return np.asarray(np.clip(noisy, 0, 255), np.uint8)
 
 
 @lru_cache(maxsize=2)

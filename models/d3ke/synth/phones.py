@@ -224,7 +224,7 @@ def _follow_targets(points: Floats, rate_hz: float) -> Array:
     """The person's middle (T, 3) as a hand follows it: late and smoothly."""
     middles = (points.min(axis=1) + points.max(axis=1)).astype(np.float64) / 2
     share = 1 - np.exp(-1 / (FOLLOW_LAG_S * rate_hz))
-    followed = np.empty_like(middles)
+    followed: Array = np.empty_like(middles)
     followed[0] = middles[0]
     for frame in range(1, len(middles)):
         followed[frame] = followed[frame - 1] + share * (middles[frame] - followed[frame - 1])

@@ -141,7 +141,7 @@ def _clouds(rng: Generator, rows: int, columns: int, coarsest: int) -> Floats:
         y, x = round(2 * scale_y), round(2 * scale_x)
         total += large[y : y + rows, x : x + columns] / np.float32(np.sqrt(cells))
         cells *= 2
-    return total / total.std()
+    return np.asarray(total / total.std(), np.float32)
 
 
 def _grain(rng: Generator, side: int) -> Floats:
@@ -159,7 +159,7 @@ def _fine(rng: Generator, sigma: float) -> Floats:
     """Fine noise (SIDE, SIDE) about 0, standard deviation 1."""
     white = rng.standard_normal((SIDE, SIDE)).astype(np.float32)
     noise = np.asarray(cv2.GaussianBlur(white, (0, 0), sigma), np.float32)
-    return noise / noise.std()
+    return np.asarray(noise / noise.std(), np.float32)
 
 
 def _joints(pattern: Floats, step: int, width: int, shade: float) -> None:
@@ -291,7 +291,7 @@ def _window(rng: Generator, wall: Floats, opacity: Bytes, left: int) -> None:
 def _picture(rng: Generator, wall: Floats, opacity: Bytes, left: int) -> None:
     rows, _ = WALL_SIZE
     photo = read_photo(PHOTOS / f"{PICTURES[rng.integers(len(PICTURES))]}.jpg")
-    width = _columns_of(rng.uniform(0.4, 1.2))
+    width = min(_columns_of(rng.uniform(0.4, 1.2)), WALL_SIZE[1] - left)
     height = min(round(width * photo.shape[0] / photo.shape[1]), _pixels_of(1.3))
     top = rows - _pixels_of(1.6) - height // 2
     frame = int(rng.integers(1, 6))
