@@ -28,7 +28,7 @@ from d3ke.report.contact_sheet import check_sheet, write_contact_sheet
 from d3ke.skeleton import default_model
 from d3ke.skeleton.osim import OsimModel
 from d3ke.synth.plans import ClipPlan, SynthConfig
-from d3ke.workers import Advance, Workers
+from d3ke.workers import Advance, Workers, cores
 
 SHARD_FRAMES = 512  # about 20 MB: what a worker loses when it is killed
 LICENCES = {
@@ -251,7 +251,7 @@ def _make(
     progress.advance(sum(record.samples for record in records))
     made = 0
     if jobs:
-        count = min(options.workers or _cores(), len(jobs))
+        count = min(options.workers or cores(), len(jobs))
         with Workers(partial(_Maker, task), count) as workers:
             for record in workers.map(jobs, progress.advance):
                 if record is not None:
@@ -295,10 +295,3 @@ def _prepared(folder: Path, made: int, seconds: float, films: Sequence[FilmJob])
         seconds=seconds,
         openable=tuple(path for film in films for path in openable_files(film.stem).values()),
     )
-
-
-def _cores() -> int:
-    """The cores that this process may use."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1

@@ -8,7 +8,7 @@ import multiprocessing
 import os
 import signal
 import traceback
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
@@ -58,7 +58,7 @@ class Workers(Generic[Job, Result]):
 
     def __enter__(self) -> "Workers[Job, Result]":
         context = multiprocessing.get_context("spawn")
-        with _environment(dict.fromkeys(THREADS, "1")), _no_interrupt():
+        with single_threaded(), _no_interrupt():
             for _ in range(self.count):
                 ours, theirs = context.Pipe()
                 process = context.Process(target=_serve, args=(theirs, self.start), daemon=True)
@@ -151,11 +151,18 @@ def _work(connection: "Connection[Any, Any]", start: Callable[[], "Work[Any, Any
         connection.send(_Done(work(job, lambda count: connection.send(_Advanced(count)))))
 
 
+def cores() -> int:
+    """The cores that this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
 @contextmanager
-def _environment(variables: Mapping[str, str]) -> Iterator[None]:
-    """Variables that processes started in the block have."""
-    before = {name: os.environ.get(name) for name in variables}
-    os.environ.update(variables)
+def single_threaded() -> Iterator[None]:
+    """Processes that are started in the block calculate and draw with one thread each."""
+    before = {name: os.environ.get(name) for name in THREADS}
+    os.environ.update(dict.fromkeys(THREADS, "1"))
     try:
         yield
     finally:

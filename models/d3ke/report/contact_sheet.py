@@ -20,6 +20,7 @@ TILE_PX = 256
 SUFFIXES = (".png", ".jpg", ".jpeg")
 MARKER = (90, 255, 120)  # RGB
 TEXT, SHADE = (255, 255, 255), (0, 0, 0)
+LONGEST_CAPTION = 40  # letters: as many as fit
 TEXT_SIZE = 0.36  # of cv2's letters: 9 px high
 
 
@@ -57,7 +58,9 @@ def _chosen(data: DataSet, count: int) -> Iterator[tuple[Sample, str]]:
     for number in range(min(count, frames)):
         clip, seen = clips[number * len(clips) // count], number * len(clips) % count
         index = seen * clip["frames"] // count if len(clips) < count else clip["frames"] // 2
-        caption = f"{clip['subject']} {', '.join(clip['activities'][:1])}"
+        # of independent frames the manifest does not say which does what
+        does = clip["activities"][0] if clip["kind"] == "clip" else ""
+        caption = f"{clip['subject']} {does}"[:LONGEST_CAPTION]
         yield data.sample(clip, index), caption
 
 
