@@ -22,7 +22,7 @@ from d3ke.errors import D3keError
 from d3ke.synth.colours import Pixels, linear
 from d3ke.synth.regions import Regions, regions
 from d3ke.synth.stage import Floats
-from d3ke.synth.surfaces import Binding, Ids, Surface
+from d3ke.synth.surfaces import BODY_VERTICES, Binding, Ids, Surface
 
 Slot = Literal["top", "bottom", "suit", "hat", "shoes", "hair", "eyebrows", "eyelashes", "eyes"]
 WORN: dict[str, Slot] = {
@@ -30,11 +30,11 @@ WORN: dict[str, Slot] = {
 }  # fmt: skip
 DECIMETRE_M = 0.1
 COVERED, BARE = 1.0, -1.0  # an asset only says whether it hides a vertex, not how far inside
+BRIM_M = 0.006  # hair and skin are hidden from so far above a hat's lowest point on
 RIM_M = 0.02  # where a piece of a suit ends, what is beneath it goes on so far
 ONE_PIECE_M = (-0.15, 0.35)  # over the hips: what spans this is neither top nor bottom
 WAIST_M = 0.08  # over the hips: a piece whose middle is higher is a top
 GREY = 0.75  # of white: what is usual in a texture that a tint colours
-BODY_VERTICES = 13380
 MEND = "Fetch the folder again."
 
 
@@ -211,7 +211,7 @@ def _covers(
     elif slot == "bottom":
         hidden = hidden & (y < height.max() - RIM_M)
     elif slot == "hat":
-        hidden = (where.head_share > 0.5) & (y > height.min() + RIM_M)
+        hidden = (where.head_share > 0.5) & (y > height.min() + BRIM_M)
     body = where.position[:BODY_VERTICES]
     _, nearest = cKDTree(body).query(where.position[BODY_VERTICES:])
     hidden = np.concatenate([hidden[:BODY_VERTICES], hidden[nearest]])

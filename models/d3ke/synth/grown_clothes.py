@@ -16,6 +16,7 @@ from d3ke.synth.surfaces import Surface
 
 Slot = Literal["top", "bottom", "suit"]
 NO_SLEEVE = -1.0
+SKIRT_SEEN_M = 0.08  # so far above its hem one can look under a skirt
 
 
 @dataclass(frozen=True)
@@ -52,7 +53,7 @@ CUTS = (
     Cut("three_quarter", "top", hem=0.0, sleeve=0.30, tilt=0.45, lift=0.005, flare=0.008,
         smoothing=4),
     Cut("rollneck", "top", hem=0.0, sleeve=0.43, collar=0.05, lift=0.005, flare=0.006, smoothing=3),
-    Cut("tank", "top", hem=0.0, collar=-0.005, tilt=0.7, lift=0.005, flare=0.012, smoothing=5),
+    Cut("tank", "top", hem=0.0, collar=-0.005, tilt=0.7, lift=0.007, flare=0.012, smoothing=5),
     Cut("bra", "top", hem=0.27, collar=-0.02, tilt=0.8, lift=0.003, smoothing=1),
     Cut("tights", "bottom", waist=0.12, leg=0.76, lift=0.003),
     Cut("capri_tights", "bottom", waist=0.13, leg=0.60, lift=0.003),
@@ -99,7 +100,8 @@ def _inside_top(where: Regions, how: Cut) -> Floats:
     """A top is inside its hem, its collar and its sleeves."""
     on_arm = where.arm_share > 0.5
     hem = np.where(on_arm, FAR, where.height - how.hem)
-    inside = np.minimum(hem, how.collar - where.collar_height(how.tilt))
+    # Shoulders slope: along them it is twice as far to a collar as straight up.
+    inside = np.minimum(hem, 2 * (how.collar - where.collar_height(how.tilt)))
     if how.sleeve == NO_SLEEVE:
         return np.asarray(np.minimum(inside, 0.15 * (0.35 - where.arm_share)), np.float32)
     return np.asarray(np.minimum(inside, how.sleeve - where.arm), np.float32)
@@ -112,8 +114,8 @@ def _inside_bottom(where: Regions, how: Cut) -> Floats:
 
 
 def _skirt_covers(where: Regions, how: Cut) -> Floats:
-    """A skirt hides hips; the legs below can be seen from under it."""
-    return np.where(where.height < -0.05, -FAR, _inside(where, how))
+    """A skirt hides hips and thighs, but not the legs that can be seen from under it."""
+    return _inside(where, how) - SKIRT_SEEN_M
 
 
 def _freedom(where: Regions, how: Cut, piece: Piece) -> Floats:

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from functools import cache
+from typing import Literal
 
 import numpy as np
 from scipy.ndimage import gaussian_filter
@@ -11,7 +12,7 @@ from d3ke.synth.colours import Pixels, pixels_of
 from d3ke.synth.regions import FAR, Regions, regions
 from d3ke.synth.sewing import Piece, cut, draped, hemmed
 from d3ke.synth.stage import Floats
-from d3ke.synth.surfaces import Binding, Surface
+from d3ke.synth.surfaces import BODY_VERTICES, Binding, Surface, itself
 
 # The hairline from the side, template m: over a point at x forward, hair begins at height y.
 HAIRLINE_M = np.array([
@@ -20,6 +21,10 @@ HAIRLINE_M = np.array([
 ])  # fmt: skip
 CURTAIN_M, CURTAIN_TOP_M = 0.45, 0.81  # where long hair ends, and where it leaves the head
 WIDENED = 0.3  # by so much is it wider than the base mesh's strips
+THICK_M = 0.008  # hair hides skin nearer to its border than cloth does
+BUN_M = (0.030, 0.034, 0.042)  # half of a bun's depth, height and width
+BUN_AT_M = (-0.118, 0.792, 0.0)  # on the template
+HEAD_RULERS = ((962, 5320), (791, 881), (5399, 11998))  # depth, height and width of the head
 ROOT_M = 0.03  # within this of the hairline hair stands off less
 SIZE = 256
 STRAND_M = 0.40  # a texture covers so much hair, from its line on
@@ -30,7 +35,8 @@ class HairCut:
     """How hair stands off.
 
     sides, top: by so much, m; recede: bald up to that height over the hairline in front, m;
-    crown: bald above that height, template m; long: hangs down; rounds: of smoothing.
+    crown: bald above that height, template m; ends: what becomes
+    of long hair; rounds: of smoothing.
     """
 
     name: str
@@ -38,7 +44,7 @@ class HairCut:
     top: float
     recede: float = 0.0
     crown: float = FAR
-    long: bool = False
+    ends: Literal["", "curtain", "bun"] = ""
     rounds: int = 4
 
 
@@ -50,8 +56,8 @@ HAIRCUTS = (
     HairCut("curly", 0.034, 0.042, rounds=10),
     HairCut("receding", 0.005, 0.008, recede=0.035, rounds=2),
     HairCut("ring", 0.008, 0.004, crown=0.790, rounds=2),
-    HairCut("tied", 0.006, 0.009, rounds=6),
-    HairCut("long", 0.010, 0.014, long=True, rounds=6),
+    HairCut("tied", 0.007, 0.010, rounds=2, ends="bun"),
+    HairCut("long", 0.010, 0.014, ends="curtain", rounds=6),
 )
 CUT_OF = {cut.name: cut for cut in HAIRCUTS}
 
@@ -72,7 +78,7 @@ def cap(name: str) -> Surface:
     binding = Binding(piece.anchors, piece.shares, lifts)
     uv = _hair_uv(where, piece, piece.mix(inside))
     return where.base.surface(
-        f"hair {name}", binding, piece.corners, uv, inside, drape.astype(np.float32)
+        f"hair {name}", binding, piece.corners, uv, inside + THICK_M, drape.astype(np.float32)
     )
 
 
@@ -93,6 +99,32 @@ def curtain() -> Surface:
     uv = _hair_uv(where, piece, 0.86 - piece.mix(y))
     covers = np.full(where.base.count, -FAR, np.float32)
     return where.base.surface("hair curtain", binding, piece.corners, uv, covers)
+
+
+@cache
+def bun() -> Surface:
+    """Hair tied up at the back of the head."""
+    where = regions()
+    place = np.array(BUN_AT_M, np.float32)
+    anchor = np.argmin(np.linalg.norm(where.position[:BODY_VERTICES] - place, axis=1))
+    down, turn = (axis.ravel() for axis in np.mgrid[0 : np.pi : 9j, 0 : 2 * np.pi : 13j])
+    ball = np.stack([np.cos(down), np.sin(down) * np.cos(turn), np.sin(down) * np.sin(turn)])
+    grid = np.arange(9 * 13).reshape(9, 13)
+    a, b, c, d = (
+        part.ravel() for part in (grid[:-1, :-1], grid[:-1, 1:], grid[1:, :-1], grid[1:, 1:])
+    )
+    corners = np.concatenate([np.stack([a, c, b], axis=1), np.stack([b, c, d], axis=1)])
+    base = itself(np.full(len(down), anchor))
+    ends = where.position[np.array(HEAD_RULERS)]  # (3, 2, 3)
+    lengths = np.abs(ends[[0, 1, 2], 0, [0, 1, 2]] - ends[[0, 1, 2], 1, [0, 1, 2]])
+    binding = Binding(
+        base.anchors, base.shares,
+        offsets=(ball.T * BUN_M + place - where.position[anchor]).astype(np.float32),
+        rulers=np.array(HEAD_RULERS), ruler_m=lengths,
+    )  # fmt: skip
+    uv = np.stack([turn / (2 * np.pi), 0.2 + 0.1 * down], axis=1)[corners]
+    covers = np.full(where.base.count, -FAR, np.float32)
+    return where.base.surface("hair bun", binding, corners, uv, covers)
 
 
 @cache

@@ -7,7 +7,7 @@ from numpy.random import Generator
 
 from d3ke.synth.colours import Tint, as_tint, draw_eyes, draw_hair, skin_albedo
 from d3ke.synth.garments import Garment, Pack, SkinTexture
-from d3ke.synth.grown_hair import CUT_OF, cap, curtain, hair_texture
+from d3ke.synth.grown_hair import CUT_OF, bun, cap, curtain, hair_texture
 from d3ke.synth.outfits import OLD_YEARS, Person, Weighted, Worn, dyed, pick
 from d3ke.synth.painted_skin import PALE, SKIN_LOOKS, eyes, painted_eye, painted_skin
 from d3ke.synth.stage import Floats, Material
@@ -26,6 +26,7 @@ OLD_HAIR: dict[bool, Weighted] = {
     False: {"ring": 3, "receding": 4, "short": 3, "stubble": 1, "crop": 3, "": 2},
     True: {"short": 4, "full": 4, "tied": 3, "curly": 2},
 }
+HEAVY = ("eyelashes04",)
 UNDER_HAT: Weighted = {"stubble": 1, "crop": 2}
 
 
@@ -59,8 +60,10 @@ class Heads:
                 return [Worn(hair.surface, dyed(hair, tint, HAIR_GLOSS, cut=True))]
         strands = Material(hair_texture(), tint, HAIR_GLOSS)
         worn = [Worn(cap(name), strands)] if name else []
-        if name and CUT_OF[name].long:
+        if name and CUT_OF[name].ends == "curtain":
             worn.append(Worn(curtain(), strands))
+        if name and CUT_OF[name].ends == "bun":
+            worn.append(Worn(bun(), strands))
         return worn
 
     def _face(self, person: Person, tint: Tint, rng: Generator) -> list[Worn]:
@@ -76,7 +79,7 @@ class Heads:
         if person.woman:
             worn += [
                 Worn(hair.surface, Material(hair.texture, gloss=0.0, cut=True))
-                for hair in _one(self.pack.of("eyelashes"), rng)
+                for hair in _one(_light(self.pack.of("eyelashes")), rng)
             ]
         return [*worn, self._bought_eyes(colour, rng)]
 
@@ -98,6 +101,11 @@ IRISES = (
     ("green", "bluegreen"),
     ("grey", "ice"),
 )
+
+
+def _light(lashes: tuple[Garment, ...]) -> tuple[Garment, ...]:
+    """Without those that make black holes of eyes from two metres away."""
+    return tuple(garment for garment in lashes if garment.surface.mesh.name not in HEAVY)
 
 
 def _one(choice: tuple[Garment, ...], rng: Generator) -> tuple[Garment, ...]:

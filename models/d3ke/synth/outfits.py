@@ -27,7 +27,7 @@ FROM_PACK = 0.55  # how often a piece comes from the pack where there is one
 GAUDY = 0.15  # how often a bottom has a colour that one rather sees on a top
 OVER_BOUGHT = 1.4  # a grown top is so much looser over a bought bottom
 AS_BOUGHT = 0.4  # how often a piece of the pack keeps its own colours
-HIDDEN_M = 0.012  # what lies so far under a garment is not seen
+HIDDEN_M = 0.004  # what lies so far under a garment is not seen
 LAB_TOPS: dict[bool, Weighted] = {
     False: {"tank": 3, "fitted_tshirt": 3, "tshirt": 4, "": 3},
     True: {"tank": 4, "fitted_tshirt": 4, "tshirt": 2, "bra": 3},
@@ -90,6 +90,7 @@ class Outfit(NamedTuple):
 
     clothes: tuple[Worn, ...]
     on_feet: Surface | None
+    hat: bool
 
 
 @dataclass(frozen=True, eq=False)
@@ -111,7 +112,8 @@ class Closet:
             upper, lower, over_shoes = self._for_the_street(person, rng)
         outer = (*upper, *lower, *shoes_worn) if over_shoes else (*upper, *shoes_worn, *lower)
         feet = (*shoes_worn, *socks_worn)
-        return Outfit((*hat, *outer, *socks_worn), feet[0].surface if feet else None)
+        on_feet = feet[0].surface if feet else None
+        return Outfit((*hat, *outer, *socks_worn), on_feet, bool(hat))
 
     def _suit(self, rng: Generator) -> tuple[list[Worn], list[Worn], bool]:
         """Something of one piece, or grown top and trousers of one cloth."""

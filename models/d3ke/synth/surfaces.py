@@ -12,6 +12,7 @@ from d3ke.synth.body import INFLUENCES, ParametricBody, parametric_body
 from d3ke.synth.stage import Floats, Material, Mesh, Part, Triangles
 
 Ids = NDArray[np.int32]
+BODY_VERTICES = 13380  # the first so many of the base mesh are skin
 OUTER_GROUPS = (
     "body", "helper-tights", "helper-skirt", "helper-hair", "helper-l-eye", "helper-r-eye",
 )  # fmt: skip

@@ -51,12 +51,12 @@ class Wardrobe:
     def dress(self, adult: Adult, rng: Generator) -> Figure:
         """A person in clothes, at rest."""
         outfit = self.closet.draw(adult, rng)
-        hat = any(worn.surface.mesh.name.endswith("hat") for worn in outfit.clothes)
-        growing = self.heads.draw(adult, hat, rng)
+        growing = self.heads.draw(adult, outfit.hat, rng)
         bare = Worn(bare_skin(), self.heads.skin(adult, rng))
         skin = regions().base.skin(adult.vertices)
-        parts = layered((*outfit.clothes, *growing), skin)
-        covers = np.max([worn.surface.covers for worn in (*outfit.clothes, *growing)], axis=0)
+        parts, covers = layered(outfit.clothes, skin)
+        parts += [_shown(worn, skin, covers, HIDDEN_M) for worn in growing]
+        covers = np.max([covers, *(worn.surface.covers for worn in growing)], axis=0)
         parts.append(_shown(bare, skin, covers, SKIN_M))
         on_feet = outfit.on_feet or bare.surface
         worn_part = next(part for part in parts if part.mesh is on_feet.mesh)
@@ -64,14 +64,17 @@ class Wardrobe:
         return Figure(tuple(parts), points, bodies)
 
 
-def layered(worn: tuple[Worn, ...], skin: Skin) -> list[Part]:
-    """Surfaces on a person, from the outermost on; what is well under another is not shown."""
+def layered(worn: tuple[Worn, ...], skin: Skin) -> tuple[list[Part], Floats]:
+    """Clothes on a person, from the outermost on, each as far as it is seen.
+
+    Also returns what all of them cover of the base mesh, (V,).
+    """
     covers = np.full(regions().base.count, NOTHING, np.float32)
     parts = []
     for layer in worn:
         parts.append(_shown(layer, skin, covers, HIDDEN_M))
         covers = np.maximum(covers, layer.surface.covers)
-    return parts
+    return parts, covers
 
 
 def _shown(layer: Worn, skin: Skin, covers: Floats, margin_m: float) -> Part:
