@@ -57,6 +57,7 @@ def test_a_plan_gives_as_many_samples_as_it_says(clip: Clip, lone: Clip) -> None
 def test_pictures_are_square_and_not_empty(clip: Clip, lone: Clip) -> None:
     for sample in (*clip.samples, *lone.samples):
         picture = cv2.imdecode(np.frombuffer(sample.jpg, np.uint8), cv2.IMREAD_COLOR)
+        assert picture is not None
         assert picture.shape == (SIZE, SIZE, 3)
         assert picture.std() > 2  # grey levels: even a dim room is not one colour
 
