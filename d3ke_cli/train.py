@@ -24,60 +24,68 @@ class Precision(StrEnum):
     FP32 = "fp32"
 
 
+Data = Annotated[
+    Path,
+    typer.Argument(metavar="DATA", help="The folder that holds `motions` and `anthropometry`."),
+]
+Run = Annotated[Path, typer.Option("--output", "-o", metavar="RUN", help="The run's folder.")]
+Seed = Annotated[
+    int, typer.Option("--synthetic", metavar="SEED", help="Seed of the synthetic people.")
+]
+Records = Annotated[
+    Path | None,
+    typer.Option(
+        "--records",
+        metavar="DIR",
+        help="What BlazePose said of rendered clips, to be mixed in: a folder that "
+        "d3ke prepare landmarks made. [default: none]",
+    ),
+]
+RecordShare = Annotated[
+    float | None,
+    typer.Option(
+        "--record-share",
+        min=0,
+        max=1,
+        help="Part of the windows that come from records. [default: 0.5]",
+    ),
+]
+Frames = Annotated[Backbone, typer.Option("--backbone", help="What turns a frame into features.")]
+Steps = Annotated[
+    int | None, typer.Option("--steps", min=1, help="Updates. [default: as the shipped weights]")
+]
+Batch = Annotated[
+    int | None,
+    typer.Option("--batch", min=1, help="Windows an update. [default: as the shipped weights]"),
+]
+LearningRate = Annotated[
+    float | None,
+    typer.Option(
+        "--learning-rate", min=0, help="The highest one. [default: as the shipped weights]"
+    ),
+]
+Init = Annotated[
+    str | None,
+    typer.Option("--init", metavar="WEIGHTS", help="Weights to start from. [default: none]"),
+]
+GoOn = Annotated[bool, typer.Option("--resume", help="Go on where the run in the folder stopped.")]
+Numbers = Annotated[Precision, typer.Option("--precision", help="The numbers to train with.")]
+
+
 def train(
-    data: Annotated[
-        Path,
-        typer.Argument(metavar="DATA", help="The folder that holds `motions` and `anthropometry`."),
-    ],
-    output: Annotated[
-        Path, typer.Option("--output", "-o", metavar="RUN", help="The run's folder.")
-    ],
-    synthetic: Annotated[
-        int, typer.Option("--synthetic", metavar="SEED", help="Seed of the synthetic people.")
-    ],
-    records: Annotated[
-        Path | None,
-        typer.Option(
-            "--records",
-            metavar="DIR",
-            help="What BlazePose said of rendered clips, to be mixed in: a folder that "
-            "d3ke prepare landmarks made. [default: none]",
-        ),
-    ] = None,
-    record_share: Annotated[
-        float | None,
-        typer.Option(
-            "--record-share", min=0, max=1, help="Part of the windows that come from records."
-        ),
-    ] = None,
-    backbone: Annotated[
-        Backbone, typer.Option("--backbone", help="What turns a frame into features.")
-    ] = Backbone.LANDMARKS,
-    steps: Annotated[
-        int | None,
-        typer.Option("--steps", min=1, help="Updates. [default: as the shipped weights]"),
-    ] = None,
-    batch: Annotated[
-        int | None,
-        typer.Option("--batch", min=1, help="Windows an update. [default: as the shipped weights]"),
-    ] = None,
-    learning_rate: Annotated[
-        float | None,
-        typer.Option(
-            "--learning-rate", min=0, help="The highest. [default: as the shipped weights]"
-        ),
-    ] = None,
-    init: Annotated[
-        str | None,
-        typer.Option("--init", metavar="WEIGHTS", help="Weights to start from. [default: none]"),
-    ] = None,
-    resume: Annotated[
-        bool, typer.Option("--resume", help="Go on where the run in the folder stopped.")
-    ] = False,
+    data: Data,
+    output: Run,
+    synthetic: Seed,
+    records: Records = None,
+    record_share: RecordShare = None,
+    backbone: Frames = Backbone.LANDMARKS,
+    steps: Steps = None,
+    batch: Batch = None,
+    learning_rate: LearningRate = None,
+    init: Init = None,
+    resume: GoOn = False,
     device: OnDevice = Device.AUTO,
-    precision: Annotated[
-        Precision, typer.Option("--precision", help="The numbers to train with.")
-    ] = Precision.BF16,
+    precision: Numbers = Precision.BF16,
     as_json: Json = False,
 ) -> ExitStatus:
     """Train a network on synthetic people.

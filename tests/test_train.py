@@ -11,6 +11,7 @@ from d3ke.network.checkpoint import load_weights, story_of
 from d3ke.skeleton import default_model
 from d3ke.synth.landmark_clips import LandmarkClipsConfig
 from d3ke.train import TrainConfig, learning_rate, train_landmarks
+from tests.fake_films import made_record
 from tests.small_data import small_data
 
 TINY = TrainConfig(
@@ -30,6 +31,15 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return small_data(tmp_path_factory.mktemp("data") / "small")
 
 
+@pytest.fixture(scope="module")
+def records(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("records")
+    for number in range(3):
+        made_record(40, number).save(folder / f"train{number:06d}.npz")
+    made_record(40, 7).save(folder / "valid000000.npz")
+    return folder
+
+
 def weights(run: Path) -> dict[str, torch.Tensor]:
     return load_weights(run / "last.safetensors").state_dict()
 
@@ -43,6 +53,46 @@ def test_a_resumed_run_equals_one_that_was_not_stopped(data: Path, tmp_path: Pat
     train_landmarks(tmp_path / "cut", data, osim, TINY, resume=True)
     whole, cut = weights(tmp_path / "whole"), weights(tmp_path / "cut")
     assert all(torch.equal(whole[name], cut[name]) for name in whole)
+
+
+def test_so_does_one_that_is_trained_on_records_too(
+    data: Path, records: Path, tmp_path: Path
+) -> None:
+    osim = default_model()
+    train_landmarks(tmp_path / "whole", data, osim, TINY, records=records)
+    with pytest.raises(KeyboardInterrupt):
+        interrupting = Interrupting(after=5)
+        train_landmarks(tmp_path / "cut", data, osim, TINY, records=records, progress=interrupting)
+    train_landmarks(tmp_path / "cut", data, osim, TINY, records=records, resume=True)
+    whole, cut = weights(tmp_path / "whole"), weights(tmp_path / "cut")
+    assert all(torch.equal(whole[name], cut[name]) for name in whole)
+
+
+def test_held_out_records_are_logged_beside_held_out_windows(
+    data: Path, records: Path, tmp_path: Path
+) -> None:
+    config = replace(TINY, steps=1, save_every=1, record_share=1.0)
+    train_landmarks(tmp_path / "run", data, default_model(), config, records=records)
+    names = (tmp_path / "run" / "log.csv").read_text().splitlines()[0].split(",")
+    assert {"valid_legs_deg", "records_legs_deg", "records_all_deg"} <= set(names)
+    told = story_of(tmp_path / "run")["stages"][0]["train"]
+    assert told["records"]
+    assert str(records) not in str(told)  # what it was, not where
+
+
+def test_a_run_is_not_resumed_with_other_records(data: Path, records: Path, tmp_path: Path) -> None:
+    config = replace(TINY, steps=1, save_every=1)
+    train_landmarks(tmp_path / "run", data, default_model(), config, records=records)
+    with pytest.raises(D3keError, match="another records"):
+        train_landmarks(tmp_path / "run", data, default_model(), config, resume=True)
+
+
+def test_records_without_held_out_ones_are_refused(data: Path, tmp_path: Path) -> None:
+    (tmp_path / "records").mkdir()
+    made_record(40, 0).save(tmp_path / "records" / "train000000.npz")
+    with pytest.raises(D3keError, match="split valid"):
+        train_landmarks(tmp_path / "run", data, default_model(), TINY, records=tmp_path / "records")
+    assert not (tmp_path / "run").exists()
 
 
 class Interrupting:
