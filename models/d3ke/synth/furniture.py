@@ -12,6 +12,7 @@ Floats = NDArray[np.float32]
 
 SLAB_M, LEG_M, BACK_M = 0.04, 0.035, 0.45  # of a chair: seat, legs, backrest above the seat
 RAIL_M, CONSOLE_M, HANDLE_M = 0.05, 1.15, 0.9  # of a treadmill; heights are above its belt
+SHELF_M, BOARDS = 1.1, 5
 METAL, DARK, PLAIN = 0.35, 0.12, 1.0  # shades: parts of one thing differ in brightness
 CORNERS = np.array(
     [[x, y, z] for x in (-0.5, 0.5) for y in (-0.5, 0.5) for z in (-0.5, 0.5)], np.float32
@@ -109,10 +110,10 @@ def _treadmill(furniture: Furniture) -> list[Solid]:
     front = length / 2
     belt = cuboid((0, deck / 2, 0), (length, deck, width - 4 * RAIL_M), DARK)
     edges = [
-        cuboid((0, deck / 2, side), (length, deck + 0.02, 2 * RAIL_M))
+        cuboid((0, (deck + 0.02) / 2, side), (length, deck + 0.02, 2 * RAIL_M))
         for side in (-z + RAIL_M / 2, z - RAIL_M / 2)
     ]
-    hood = cuboid((front + 0.1, deck / 2 + 0.05, 0), (0.3, deck + 0.1, width))
+    hood = cuboid((front + 0.1, (deck + 0.1) / 2, 0), (0.3, deck + 0.1, width))
     posts = [
         cuboid((front, deck + CONSOLE_M / 2, side), (RAIL_M, CONSOLE_M, RAIL_M), METAL)
         for side in (-z, z)
@@ -126,7 +127,16 @@ def _treadmill(furniture: Furniture) -> list[Solid]:
 
 
 def _block(furniture: Furniture) -> list[Solid]:
+    """A box; a tall one is a shelf that is open in front."""
     length, height, width = furniture.size
+    if furniture.kind == "box" and height > SHELF_M:
+        boards = [
+            cuboid((0, height * (index + 0.5) / BOARDS, 0), (length, SLAB_M, width))
+            for index in range(BOARDS)
+        ]
+        z, back = (width - SLAB_M) / 2, (SLAB_M - length) / 2
+        sides = [cuboid((0, height / 2, side), (length, height, SLAB_M)) for side in (-z, z)]
+        return [*boards, *sides, cuboid((back, height / 2, 0), (SLAB_M, height, width), METAL)]
     return [cuboid((0, height / 2, 0), (length, height, width))]
 
 

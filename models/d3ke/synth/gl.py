@@ -19,7 +19,7 @@ from d3ke.synth.stage import Picture, Stage, View
 Bytes = NDArray[np.uint8]
 
 OVERSAMPLING = 2  # pixels along each side of a picture's pixel; 1 where moments are averaged
-SHADOW_TEXELS, FLOOR_TEXELS = 1024, 192
+SHADOW_TEXELS, FLOOR_TEXELS = 1024, 224
 MOST_TARGETS = 4
 SETTINGS: dict[str, Any] = {"backend": "egl"}
 

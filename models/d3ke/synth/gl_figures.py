@@ -90,7 +90,7 @@ def coarse_triangles(positions: Floats, triangles: Triangles, cell_m: float) -> 
     merged = chosen[group][triangles]
     a, b, c = merged.T
     whole = (a != b) & (b != c) & (c != a)
-    return np.asarray(merged[whole], np.int32)
+    return np.asarray(merged[whole], np.int32) if whole.any() else triangles
 
 
 def _balls(positions: Floats, triangles: Triangles, strongest: NDArray[np.uint8]) -> Balls:

@@ -17,7 +17,7 @@ from d3ke.synth.textures import CEILING_M, ceiling_texture
 
 SHADOW_SOFT_OUT, SHADOW_SOFT_IN = 1.5, 5.0  # texels: the sun's edges are sharper than a lamp's
 REACH_M = 1.0  # how far beyond the bones' middles a person's shadow and occlusion are drawn
-SHADOW_MOST_M, FLOOR_MAP_MOST_M = 3.0, 7.0
+SHADOW_MOST_M, SHADOW_LONG_M, FLOOR_MAP_MOST_M = 3.0, 4.0, 7.0
 EVEN_SHARE = 0.55  # of a room's light, what its walls scatter to all sides
 PHOTOGRAPH_WIDTH = math.radians(75)  # a phone's field of view
 
@@ -72,15 +72,29 @@ class OpenStage:
             figure.shape.balls.at(bones)
             for figure, bones in zip(self.figures, view.bones, strict=True)
         ]
-        low, high = balls[0][:, :3].min(axis=0), balls[0][:, :3].max(axis=0)
-        middle, radius = (low + high) / 2, float(np.linalg.norm(high - low) + REACH_M) / 2
-        near = np.concatenate([*balls, self.things])
-        gap = float(np.linalg.norm(near[:, [0, 2]] - middle[[0, 2]], axis=1).max())
+        low, high = _bounds(balls[0])
+        middle: Floats = (low + high) / np.float32(2)
+        radius = float(np.linalg.norm(high - low) + REACH_M) / 2
         if len(balls) + len(self.things) > 1:
+            near = np.concatenate([*balls[1:], self.things])
+            gap = float(np.linalg.norm(near[:, :3] - middle, axis=1).max())
             radius = max(radius, min(gap + REACH_M / 2, SHADOW_MOST_M))
-        side = min(FLOOR_MAP_MOST_M, 2 * gap + 2 * REACH_M)
-        corner = middle[[0, 2]] - side / 2
-        return Shade(balls, middle, radius, FloorMap(float(corner[0]), float(corner[1]), side))
+            low, high = _bounds(np.concatenate([balls[0], near]))
+        return Shade(balls, middle, radius, self._floor_map(low, high, middle))
+
+    def _floor_map(self, low: Floats, high: Floats, middle: Floats) -> FloorMap:
+        """A square of the floor about what stands there, and its shadow."""
+        sun = np.asarray(self.around.sun, np.float32)
+        away = -sun[[0, 2]] * float(high[1]) / max(float(sun[1]), 0.1)
+        lit = max(self.around.sun_colour) > 0
+        away *= min(1.0, SHADOW_LONG_M / max(float(np.linalg.norm(away)), 1e-6)) * lit
+        least = np.minimum(low[[0, 2]], low[[0, 2]] + away)
+        most = np.maximum(high[[0, 2]], high[[0, 2]] + away)
+        side = float((most - least).max()) + REACH_M
+        centre = (least + most) / 2
+        if side > FLOOR_MAP_MOST_M:  # what is about the person counts
+            side, centre = FLOOR_MAP_MOST_M, middle[[0, 2]] + away / 2
+        return FloorMap(float(centre[0]) - side / 2, float(centre[1]) - side / 2, side)
 
     def release(self) -> None:
         """Free the buffers."""
@@ -121,6 +135,12 @@ def _backdrop(around: Surroundings) -> Backdrop:
         return Backdrop(around.turn, 0.0, 0.0)
     rows, columns = around.backdrop.shape[:2]
     return Backdrop(around.turn, PHOTOGRAPH_WIDTH, PHOTOGRAPH_WIDTH * rows / columns)
+
+
+def _bounds(balls: Floats) -> tuple[Floats, Floats]:
+    """Least and greatest coordinates (3,) of balls (S, 4)."""
+    middles, radii = balls[:, :3], balls[:, 3:]
+    return (middles - radii).min(axis=0), (middles + radii).max(axis=0)
 
 
 def _ball(thing: Furniture) -> tuple[float, float, float, float]:
