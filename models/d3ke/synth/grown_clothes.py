@@ -45,15 +45,15 @@ class Cut:
 
 CUTS = (
     Cut("tshirt", "top", hem=-0.02, sleeve=0.17, lift=0.007, flare=0.016, smoothing=8),
-    Cut("long_tshirt", "top", hem=-0.07, sleeve=0.20, lift=0.010, flare=0.022, smoothing=12),
+    Cut("long_tshirt", "top", hem=-0.07, sleeve=0.20, lift=0.008, flare=0.018, smoothing=12),
     Cut("fitted_tshirt", "top", hem=0.03, sleeve=0.13, tilt=0.35, lift=0.004, flare=0.004,
         smoothing=2),
     Cut("longsleeve", "top", hem=-0.02, sleeve=0.43, lift=0.006, flare=0.012, smoothing=6),
-    Cut("sweatshirt", "top", hem=-0.03, sleeve=0.42, lift=0.014, flare=0.012, smoothing=14),
+    Cut("sweatshirt", "top", hem=-0.03, sleeve=0.42, lift=0.011, flare=0.010, smoothing=14),
     Cut("three_quarter", "top", hem=0.0, sleeve=0.30, tilt=0.45, lift=0.005, flare=0.008,
         smoothing=4),
     Cut("rollneck", "top", hem=0.0, sleeve=0.43, collar=0.05, lift=0.005, flare=0.006, smoothing=3),
-    Cut("tank", "top", hem=0.0, collar=-0.005, tilt=0.7, lift=0.007, flare=0.012, smoothing=5),
+    Cut("tank", "top", hem=0.0, collar=-0.005, tilt=0.7, lift=0.008, flare=0.012, smoothing=3),
     Cut("bra", "top", hem=0.27, collar=-0.02, tilt=0.8, lift=0.003, smoothing=1),
     Cut("tights", "bottom", waist=0.12, leg=0.76, lift=0.003),
     Cut("capri_tights", "bottom", waist=0.13, leg=0.60, lift=0.003),
@@ -63,7 +63,7 @@ CUTS = (
     Cut("long_shorts", "bottom", waist=0.10, leg=0.44, lift=0.008, flare=0.026, smoothing=8),
     Cut("trousers", "bottom", waist=0.10, leg=0.795, lift=0.007, flare=0.022, smoothing=8,
         over_shoes=True),
-    Cut("sweatpants", "bottom", waist=0.11, leg=0.76, lift=0.013, flare=0.008, smoothing=12),
+    Cut("sweatpants", "bottom", waist=0.11, leg=0.76, lift=0.010, flare=0.008, smoothing=12),
     Cut("slim_trousers", "bottom", waist=0.10, leg=0.77, lift=0.005, flare=0.006, smoothing=4,
         over_shoes=True),
     Cut("mini_skirt", "bottom", hem=-0.30, waist=0.11, lift=0.004, skirt=True),
@@ -103,7 +103,7 @@ def _inside_top(where: Regions, how: Cut) -> Floats:
     # Shoulders slope: along them it is twice as far to a collar as straight up.
     inside = np.minimum(hem, 2 * (how.collar - where.collar_height(how.tilt)))
     if how.sleeve == NO_SLEEVE:
-        return np.asarray(np.minimum(inside, 0.15 * (0.35 - where.arm_share)), np.float32)
+        return np.asarray(np.minimum(inside, 0.3 * (0.35 - where.arm_share)), np.float32)
     return np.asarray(np.minimum(inside, how.sleeve - where.arm), np.float32)
 
 

@@ -19,11 +19,11 @@ HAIRLINE_M = np.array([
     (-0.20, 0.640), (-0.06, 0.645), (-0.03, 0.660), (0.000, 0.735), (0.020, 0.765), (0.045, 0.763),
     (0.058, 0.728), (0.072, 0.735), (0.080, 0.770), (0.100, 0.800), (0.125, 0.818), (0.150, 0.835),
 ])  # fmt: skip
-CURTAIN_M, CURTAIN_TOP_M = 0.45, 0.81  # where long hair ends, and where it leaves the head
+CURTAIN_M, CURTAIN_TOP_M = 0.50, 0.77  # where long hair ends, and where it leaves the head
 WIDENED = 0.3  # by so much is it wider than the base mesh's strips
 THICK_M = 0.008  # hair hides skin nearer to its border than cloth does
 BUN_M = (0.030, 0.034, 0.042)  # half of a bun's depth, height and width
-BUN_AT_M = (-0.118, 0.792, 0.0)  # on the template
+BUN_AT_M = (-0.072, 0.785, 0.0)  # on the template
 HEAD_RULERS = ((962, 5320), (791, 881), (5399, 11998))  # depth, height and width of the head
 ROOT_M = 0.03  # within this of the hairline hair stands off less
 SIZE = 256
@@ -95,7 +95,7 @@ def curtain() -> Surface:
     anchors[whole, 1] ^= 1  # a strip's vertices come in pairs, one of either edge
     shares[whole, 0], shares[whole, 1] = 1 + WIDENED, -WIDENED
     piece = Piece(piece.corners, anchors, shares)
-    binding = Binding(anchors, shares, np.full(len(anchors), 0.006, np.float32))
+    binding = Binding(anchors, shares, np.full(len(anchors), 0.002, np.float32))
     uv = _hair_uv(where, piece, 0.86 - piece.mix(y))
     covers = np.full(where.base.count, -FAR, np.float32)
     return where.base.surface("hair curtain", binding, piece.corners, uv, covers)

@@ -12,8 +12,9 @@ from d3ke.synth.surfaces import Binding, Ids, Surface
 
 SHORTEST = 0.03  # of an edge: no cut nearer to its end, or slivers appear
 HEM = 0.15  # how far a hem's inner rim stands off, of the outer's lift
-RIM = 0.75  # of the lift that loose cloth would have, at its rims: a hem draws it in
-SOFTNESS = 0.6  # how far a point goes towards its neighbours' mean, each round
+# How far a point goes towards its neighbours' mean and away again, each round: smoothing that
+# keeps the volume (Taubin 1995).
+SHRINK, SWELL = 0.60, 0.62
 # Where each part lies in a texture of clothes: left, top, width, height, all of it being 1 x 1,
 # and the length that its height stands for, m.
 TRUNK = (0.0, 0.0, 1.0, 0.5, 1.30)
@@ -134,8 +135,6 @@ def sewn(
 ) -> Surface:
     """A garment of a piece that stands off the base mesh by lifts (W,), m, and is smoothed."""
     smooth = draped(piece.corners, len(piece.anchors), rounds)
-    if rounds:
-        lifts[np.unique(border(piece.corners))] *= RIM
     if hem:
         piece, lifts = hemmed(piece, lifts)
         smooth = block_diag([smooth, identity(len(lifts) - smooth.shape[0])], format="csr")
@@ -146,17 +145,20 @@ def sewn(
 
 
 def draped(corners: Triangles, count: int, rounds: int) -> csr_matrix:
-    """The matrix (count, count) that smooths points: rims along themselves, others all round."""
+    """The matrix (count, count) that smooths points: rims along themselves, others all round.
+
+    Source: Taubin 1995, A signal processing approach to fair surface design.
+    """
     rim = border(corners)
     edges = np.concatenate([corners[:, [0, 1]], corners[:, [1, 2]], corners[:, [2, 0]]])
     free = ~np.isin(edges, rim)  # (E, 2)
     pairs = np.concatenate([edges[free[:, 0]], edges[free[:, 1]][:, ::-1], rim, rim[:, ::-1]])
     pairs = np.unique(pairs, axis=0)
     degree = np.bincount(pairs[:, 0], minlength=count)
-    values = SOFTNESS / degree[pairs[:, 0]]
-    step = csr_matrix((values, (pairs[:, 0], pairs[:, 1])), (count, count))
-    step = step + diags(np.where(degree > 0, 1 - SOFTNESS, 1.0))
+    mean = csr_matrix((1 / degree[pairs[:, 0]], (pairs[:, 0], pairs[:, 1])), (count, count))
+    bump = mean - diags(np.where(degree > 0, 1.0, 0.0))
+    both = (identity(count) - SWELL * bump) @ (identity(count) + SHRINK * bump)
     smooth = identity(count, format="csr")
     for _ in range(rounds):
-        smooth = step @ smooth
-    return smooth
+        smooth = both @ smooth
+    return csr_matrix(smooth)
