@@ -21,7 +21,7 @@ from d3ke.synth.gait import (
 )
 from d3ke.synth.routine import Routine
 from d3ke.synth.stage import Furniture
-from d3ke.synth.stance import SIDES
+from d3ke.synth.stance import HIP_M, SHANK_M, SIDES, THIGH_M
 
 Array = NDArray[np.float64]
 
@@ -92,7 +92,7 @@ def level_run(rng: Generator, time: Array) -> Routine:
     flight_s = (0.5 - RUN_STANCE_PART) / rate
     height = 0.5 * GRAVITY_M_S2 * left_s * np.clip(flight_s - left_s, 0, None)
     curves[AIRBORNE] = height * rng.uniform(1.0, 1.8)  # legs are drawn up in flight, too
-    stance[(in_air > 0) & ~stance.any(axis=1)] = False
+    _keep_apart(rng, curves, (0.06, 0.12))
     _straight_toes(curves)
     return Routine(curves, stance=stance)
 
@@ -133,6 +133,7 @@ def _walk(rng: Generator, time: Array, deviations: Sequence[tuple[Deviation, flo
     curves = walk_cycles(rng, time, deviations)
     phases = [curves.pop(f"phase_{side}") for side in SIDES]
     stance = np.stack([np.mod(phase, 1.0) < STANCE_PART for phase in phases], axis=1)
+    _keep_apart(rng, curves, (0.08, 0.15))
     _straight_toes(curves)
     return Routine(curves, stance=stance)
 
@@ -164,6 +165,7 @@ def _stairs(rng: Generator, time: Array, tables: dict[str, Table], up: bool) -> 
         risen = risen**2 * (3 - 2 * risen)
         levels[:, index] = 2 * (np.floor(phase) + risen) - index
     curves["pelvis_tilt"] = curves["pelvis_tilt"] - (6 if up else 0)
+    _keep_apart(rng, curves, (0.09, 0.16))
     _straight_ahead(curves, time)
     if not up:
         levels = -levels
@@ -179,6 +181,16 @@ def _straight_ahead(curves: Curves, time: Array) -> None:
     """Take the turning out of a way."""
     trend = np.polyfit(time, curves["pelvis_rotation"], 1)
     curves["pelvis_rotation"] = curves["pelvis_rotation"] - np.polyval(trend, time)
+
+
+def _keep_apart(rng: Generator, curves: Curves, width_m: tuple[float, float]) -> None:
+    """Lead the legs past each other at a distance: hips as abducted as that takes."""
+    inward = (curves["hip_adduction_r"] + curves["hip_adduction_l"]).max()
+    allowed = np.degrees((2 * HIP_M - rng.uniform(*width_m)) / (SHANK_M + THIGH_M))
+    for side in SIDES:
+        curves[f"hip_adduction_{side}"] = curves[f"hip_adduction_{side}"] - max(
+            (inward - allowed) / 2, 0.0
+        )
 
 
 def _straight_toes(curves: Curves) -> None:

@@ -61,9 +61,10 @@ class LegSolver:
         for _ in range(ITERATIONS):
             change, error = self._errors(q, scales, wanted)
             now = q[:, self.free].double().numpy()
-            step = _smooth_step(
-                change, error, now - planned, cost, rough, self._beyond(now, planned)
-            )
+            away, beyond = now - planned, self._beyond(now, planned)
+            pull = -cost * away - LIMIT_COST_M**2 * beyond
+            stiffness = cost + LIMIT_COST_M**2 * (beyond != 0)
+            step = smooth_step(change, error, pull, stiffness, away, rough)
             step[:, :12] = step[:, :12].clip(-FURTHEST_RAD, FURTHEST_RAD)
             q = q.clone()
             q[:, self.free] += torch.from_numpy(step).float()
@@ -98,28 +99,26 @@ class LegSolver:
         return placed.transpose(-1, -2).flatten(-2)
 
 
-def _smooth_step(
-    change: Array, error: Array, away: Array, cost: Array, rough: Array, beyond: Array
+def smooth_step(
+    change: Array, error: Array, pull: Array, stiffness: Array, away: Array, rough: Array
 ) -> Array:
-    """One step of all frames, (T, U).
+    """One Gauss-Newton step of all frames, (T, U).
 
-    change: (T, E, U) of the errors; error: (T, E) m; away: (T, U) from the plan; cost: (T, U) of
-    being away; rough: (U,) cost of its second difference; beyond: (T, U) the ranges.
+    change: (T, E, U) of the errors; error: (T, E) m; pull, stiffness: (T, U) of springs on the
+    unknowns; away: (T, U) from the plan; rough: (U,) cost of its second difference.
     """
     frames, unknowns = away.shape
-    limit = LIMIT_COST_M**2
     block = change.transpose(0, 2, 1) @ change  # (T, U, U)
-    pull = np.einsum("teu,te->tu", change, error) - cost * away - limit * beyond
     bend = np.diff(np.eye(frames), n=2, axis=0)
     bend = bend.T @ bend  # (T, T), five diagonals
-    pull -= rough * (bend @ away)
+    right = np.einsum("teu,te->tu", change, error) + pull - rough * (bend @ away)
     banded = np.zeros((2 * unknowns + 1, frames, unknowns))
     for lower in range(unknowns):
         banded[lower, :, : unknowns - lower] = np.diagonal(block, -lower, axis1=1, axis2=2)
-    banded[0] += cost + limit * (beyond != 0)
-    for apart in (0, 1, 2):
+    banded[0] += stiffness
+    for apart in range(min(3, frames)):
         banded[apart * unknowns, : frames - apart] += np.diagonal(bend, -apart)[:, None] * rough
     step: Array = solveh_banded(
-        banded.reshape(2 * unknowns + 1, -1), pull.ravel(), lower=True, check_finite=False
+        banded.reshape(2 * unknowns + 1, -1), right.ravel(), lower=True, check_finite=False
     )
     return step.reshape(frames, unknowns)

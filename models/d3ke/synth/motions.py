@@ -2,14 +2,17 @@
 
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
+import torch
 from numpy.random import Generator
 
 from d3ke.errors import D3keError
+from d3ke.skeleton.kinematics import SkeletalModel
 from d3ke.skeleton.osim import OsimModel
+from d3ke.synth.clearance import Clearance
 from d3ke.synth.planned_motion import PlannedMotion
 from d3ke.synth.programme import PROGRAMME, draw_activity, perform
 from d3ke.synth.recordings import (
@@ -37,8 +40,14 @@ RECORDED_SHARE = 0.35
 LONGEST_S = 8.0  # a longer recording is drawn as often as one of this length
 SPEED, AMPLITUDE = (0.65, 1.5), (0.85, 1.15)
 OTHER_ARMS, FADES = 0.2, 0.12
+TRIES, DEEPEST_M = 4, 0.03
 # What a gait's arms are taken from where they were not recorded.
 WALKING_ARMS = ("walking", "walking", "standing", "running")
+
+# Activities on the bare floor that may turn into one another.
+FREE_STANDING = (
+    "standing", "squat", "lunge", "bending", "side bending", "reaching", "trunk twist", "jump",
+)  # fmt: skip
 
 
 @dataclass(frozen=True, eq=False)
@@ -47,6 +56,7 @@ class MotionLibrary:
 
     recordings: tuple[Recording, ...]
     osim: OsimModel
+    clearance: Clearance
 
     @staticmethod
     def load(motions: Path | None, osim: OsimModel) -> "MotionLibrary":
@@ -54,10 +64,11 @@ class MotionLibrary:
 
         Raises D3keError: no such folder, nothing in it, motions of another model or with gaps.
         """
+        clearance = Clearance(SkeletalModel(osim))
         if motions is None:
-            return MotionLibrary((), osim)
+            return MotionLibrary((), osim, clearance)
         read = read_pack if motions.is_file() else read_recordings
-        return MotionLibrary(tuple(read(motions, osim)), osim)
+        return MotionLibrary(tuple(read(motions, osim)), osim, clearance)
 
     def pack(self, path: Path) -> None:
         """Write the recordings to one small file for machines without the folder."""
@@ -79,8 +90,25 @@ class MotionLibrary:
     def draw(self, rng: Generator, split: str, frames: int, rate_hz: float) -> PlannedMotion:
         """A motion of a split: recorded ones show only its people, procedural ones are new.
 
-        split: train, valid or test.
+        split: train, valid or test. Limbs keep out of the body; a motion in which they cannot is
+        drawn again.
         """
+        for _ in range(TRIES):
+            motion = self._any(rng, split, frames, rate_hz)
+            motion, depth_m = self.cleared(motion)
+            if depth_m < DEEPEST_M:
+                break
+        return motion
+
+    def cleared(self, motion: PlannedMotion) -> tuple[PlannedMotion, float]:
+        """A motion whose limbs keep out of the body, and how deep they still are in it, m."""
+        unit = torch.ones(len(self.osim.bodies), 3)
+        with torch.no_grad():
+            q = self.clearance.clear(torch.from_numpy(motion.q), unit)
+            depth = float(self.clearance.depths(q, unit).max())
+        return replace(motion, q=q.numpy()), depth
+
+    def _any(self, rng: Generator, split: str, frames: int, rate_hz: float) -> PlannedMotion:
         own = [recording for recording in self.recordings if recording.split == split]
         if own and rng.random() < RECORDED_SHARE:
             motion = self._recorded(rng, own, frames, rate_hz)
@@ -129,9 +157,3 @@ class MotionLibrary:
             arms = perform(rng, rng.choice(WALKING_ARMS), names, frames, rate_hz)
             motion = with_arms_of(motion, arms, names)
         return enlivened(motion, names, rng)
-
-
-# Activities on the bare floor that may turn into one another.
-FREE_STANDING = (
-    "standing", "squat", "lunge", "bending", "side bending", "reaching", "trunk twist", "jump",
-)  # fmt: skip

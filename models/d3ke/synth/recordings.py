@@ -209,7 +209,7 @@ def _checked(path: Path, names: Sequence[str]) -> Motion:
     """A motion in the model's coordinates, whole."""
     motion = to_names(read_motion(path), names)
     given = ~np.isnan(motion.q).all(axis=0)
-    _require(path, names, [names[column] for column in np.flatnonzero(given)])
+    _require(path, names, [names[column] for column in np.flatnonzero(given).tolist()])
     gaps = np.argwhere(np.isnan(motion.q))
     if len(gaps):
         frame, column = gaps[0]
