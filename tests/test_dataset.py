@@ -1,5 +1,6 @@
 """Data sets: their files, what is read from them, and what augmentation does to both."""
 
+import io
 import json
 import math
 import pickle
@@ -57,14 +58,8 @@ def same(first: Any, second: Any) -> bool:
 
 
 def arrays_of(sample: Sample) -> dict[str, NDArray[Any]]:
-    with np.load(io_of(labels_to_bytes(sample)), allow_pickle=False) as file:
+    with np.load(io.BytesIO(labels_to_bytes(sample)), allow_pickle=False) as file:
         return {name: file[name] for name in file.files}
-
-
-def io_of(content: bytes) -> Any:
-    import io
-
-    return io.BytesIO(content)
 
 
 # --- files
@@ -94,6 +89,30 @@ def test_a_sample_comes_back_as_it_was(samples: list[Sample]) -> None:
     assert sample_from_bytes("k", b"", labels_to_bytes(samples[0])).landmarks is None
 
 
+def test_labels_that_numpy_wrote_are_read_too(samples: list[Sample]) -> None:
+    ours = labels_to_bytes(samples[0])
+    buffer = io.BytesIO()
+    np.savez_compressed(buffer, allow_pickle=False, **arrays_of(samples[0]))
+    for npz in (ours, buffer.getvalue()):
+        back = sample_from_bytes("k", b"", npz)
+        assert np.array_equal(back.markers, samples[0].markers)
+        assert back.markers.flags.writeable
+
+
+def test_a_label_that_has_changed_on_the_disk_is_told(
+    tmp_path: Path, samples: list[Sample]
+) -> None:
+    path = tmp_path / "a.tar"
+    write_shard(path, samples)
+    content = bytearray(path.read_bytes())
+    content[Shard(path).members[1].npz[0] + 500] ^= 1
+    path.write_bytes(content)
+    shard = Shard(path)
+    assert shard[0].frame == 0
+    with pytest.raises(D3keError, match=r"train000003-clip00-0-000001\.npz cannot be read"):
+        shard[1]
+
+
 def test_the_same_samples_give_the_same_bytes(tmp_path: Path, samples: list[Sample]) -> None:
     write_shard(tmp_path / "a.tar", samples)
     write_shard(tmp_path / "b.tar", iter(samples))
@@ -107,7 +126,7 @@ def test_webdataset_reads_the_shards(folder: Path, data: DataSet) -> None:
     ours = list(data.shards["train-000000.tar"])
     assert [sample["__key__"] for sample in found] == [sample.key for sample in ours]
     assert found[7]["jpg"] == ours[7].jpg
-    with np.load(io_of(found[7]["npz"])) as labels:
+    with np.load(io.BytesIO(found[7]["npz"])) as labels:
         assert np.array_equal(labels["markers"], ours[7].markers)
 
 
