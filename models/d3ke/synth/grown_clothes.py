@@ -115,7 +115,8 @@ def _inside_bottom(where: Regions, how: Cut) -> Floats:
 
 def _skirt_covers(where: Regions, how: Cut) -> Floats:
     """A skirt hides hips and thighs, but not the legs that can be seen from under it."""
-    return _inside(where, how) - SKIRT_SEEN_M
+    above = where.height - how.hem - SKIRT_SEEN_M
+    return np.asarray(np.minimum(_inside(where, how), above), np.float32)
 
 
 def _freedom(where: Regions, how: Cut, piece: Piece) -> Floats:

@@ -110,10 +110,9 @@ def bun() -> Surface:
     down, turn = (axis.ravel() for axis in np.mgrid[0 : np.pi : 9j, 0 : 2 * np.pi : 13j])
     ball = np.stack([np.cos(down), np.sin(down) * np.cos(turn), np.sin(down) * np.sin(turn)])
     grid = np.arange(9 * 13).reshape(9, 13)
-    a, b, c, d = (
-        part.ravel() for part in (grid[:-1, :-1], grid[:-1, 1:], grid[1:, :-1], grid[1:, 1:])
-    )
-    corners = np.concatenate([np.stack([a, c, b], axis=1), np.stack([b, c, d], axis=1)])
+    upper = np.stack([grid[1:-1, :-1], grid[2:, :-1], grid[1:-1, 1:]], axis=-1)
+    lower = np.stack([grid[:-1, 1:], grid[1:, :-1], grid[1:, 1:]], axis=-1)
+    corners = np.concatenate([upper.reshape(-1, 3), lower[:-1].reshape(-1, 3)])
     base = itself(np.full(len(down), anchor))
     ends = where.position[np.array(HEAD_RULERS)]  # (3, 2, 3)
     lengths = np.abs(ends[[0, 1, 2], 0, [0, 1, 2]] - ends[[0, 1, 2], 1, [0, 1, 2]])

@@ -16,6 +16,7 @@ SKIN_GLOSS, HAIR_GLOSS, EYE_GLOSS = 0.2, 0.3, 0.9
 PACK_HAIR = 0.65  # how often hair comes from the pack where there is one
 DARK_BROWS = 0.45  # brows are darker than hair
 OTHER_SEX = 0.15  # how readily a skin of the other sex serves
+UNLIKELY = 1e-9  # where a pack has no skin that suits, any will do
 TINT_RANGE = (0.12, 1.9)  # a photograph of skin is tinted no more than this
 HUE_SHARE = 0.45  # and so far towards the wanted hue
 HAIR: dict[bool, Weighted] = {
@@ -132,10 +133,11 @@ def _nearest_skin(
     """A skin of about the right tone, sex and age."""
     weights = []
     for skin in skins:
-        steps = abs(float(np.log(albedo.mean() / skin.albedo.mean())))
-        weight = np.exp(-2.5 * steps)
+        lighter = float(albedo.mean() / skin.albedo.mean())
+        weight = np.exp(-2.5 * abs(np.log(lighter)))
+        weight *= TINT_RANGE[0] < lighter < TINT_RANGE[1]
         weight *= 1 if person.woman == ("female" in skin.name) else OTHER_SEX
         weight *= 0.05 if skin.name.startswith("old") and person.age_years < OLD_YEARS else 1
         weights.append(weight)
-    chances = np.array(weights) / sum(weights)
+    chances = (np.array(weights) + UNLIKELY) / (sum(weights) + UNLIKELY * len(weights))
     return skins[rng.choice(len(skins), p=chances)]

@@ -9,7 +9,15 @@ from d3ke.synth.stage import Floats, Part
 from d3ke.synth.surfaces import Ids, Surface
 
 SOLE_BODIES = ("calcn_r", "toes_r", "calcn_l", "toes_l")
-PITCHES_DEG = (-60.0, -30.0, 0.0, 30.0, 60.0)  # of a foot that meets the floor: toes up to heel up
+PITCHES_DEG = (
+    -60.0,
+    -40.0,
+    -20.0,
+    0.0,
+    20.0,
+    40.0,
+    60.0,
+)  # of a foot that meets the floor: toes up to heel up
 ROLLS_DEG = (-15.0, 15.0)
 LOWER_M = 0.06  # no higher point of a foot meets the floor
 
