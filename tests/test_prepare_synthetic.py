@@ -17,6 +17,7 @@ import numpy as np
 import pytest
 
 import d3ke.prepare
+from d3ke.dataset.labels import picture_of
 from d3ke.dataset.reading import DataSet
 from d3ke.errors import D3keError, OptionError
 from d3ke.motion.opensim_files import read_markers, read_motion
@@ -173,6 +174,28 @@ def test_opensim_opens_what_openable_writes(whole: Path) -> None:
     assert video.get(cv2.CAP_PROP_FRAME_COUNT) == len(motion.time)
 
 
+@pytest.mark.slow
+def test_real_people_are_written_and_openable(tmp_path: Path) -> None:
+    """What the .trc says of a clip is what its samples say, taken to ground."""
+    from d3ke.synth.gl import open_renderer
+
+    try:
+        open_renderer().close()
+    except D3keError as error:
+        pytest.skip(str(error))
+    config = SynthConfig(frames=6, seed=2, size=64, clip_share=1.0, clip_frames=6)
+    result = prepare_synthetic(tmp_path, config, PrepareOptions(workers=1, openable=True))
+    assert {path.suffix for path in result.openable} == {".osim", ".mot", ".trc", ".mp4"}
+    markers = read_markers(result.openable[2])
+    data = DataSet.open(tmp_path)
+    (clip,) = data.sequences("train", kind="clip")
+    for row in range(clip["frames"]):
+        sample = data.sample(clip, row)
+        ground = (sample.markers - sample.t) @ sample.R
+        assert np.abs(ground - markers.xyz[row]).max() < 1e-5  # m, float32 at a few metres
+        assert picture_of(sample).std() > 5  # grey levels: something is to be seen
+
+
 # --- interrupted
 
 
@@ -231,6 +254,15 @@ def test_ctrl_c_ends_with_130_and_can_be_resumed(whole: Path, tmp_path: Path) ->
         out, err = running.communicate(timeout=120)
     assert (running.returncode, json.loads(out)["frames"]) == (0, CONFIG.frames), err
     assert hashes(output) == hashes(whole)
+
+
+def test_too_few_frames_for_a_clip_are_told(tmp_path: Path) -> None:
+    progress = Silent()
+    options = PrepareOptions(workers=1, openable=True)
+    few = replace(CONFIG, frames=4)
+    prepare_synthetic(tmp_path / "data", few, options, progress, made_source)
+    (warning,) = progress.warnings
+    assert "no clip among 4 frames" in warning
 
 
 def test_what_is_whole_is_left_alone(whole: Path) -> None:

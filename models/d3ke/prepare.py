@@ -110,6 +110,8 @@ def prepare_synthetic(
     is_whole = journal.open(about["config"] | beside)
     task = _Task(folder, config, osim.xml, open_source)
     films = film_jobs(plans, folder) if options.openable else []
+    if options.openable and not films:
+        progress.warn(f"{folder}: no clip among {config.frames} frames, so nothing to open")
     try:
         shards = [] if is_whole else shard_jobs(plans)
         made, records = _make(task, shards, films, journal, options, progress)
