@@ -10,7 +10,7 @@ from scipy.spatial.transform import Rotation
 from torch import Tensor
 
 from d3ke.skeleton.kinematics import SkeletalModel
-from d3ke.synth.contacts import Stance, stances
+from d3ke.synth.contacts import Stance, runs, stances
 from d3ke.synth.curves import min_jerk
 from d3ke.synth.foot_soles import SIDES, Sole, carried_steps, foot_angles, foot_rotations
 from d3ke.synth.planned_motion import PlannedMotion
@@ -25,7 +25,11 @@ OFFSET_RAD = np.radians(10.0)  # a foot that is off by less when it should be fl
 LOOSE_RAD = (np.radians(10.0), np.radians(35.0))  # and from here turns and leans as it likes
 PIVOT_RAD = np.radians(14.0)  # a foot that turns more during a stance pivots
 TOES_RAD = np.radians(50.0)  # toes that bend this far do not stay on the floor any longer
+TOES_RANGE_RAD, TOES_S = (np.radians(-65.0), np.radians(40.0)), 0.025
 CLEARANCE_M = 0.012  # of a sole in the middle of a swing
+ASIDE_M, CROSSED_M = 0.05, -0.08  # of a foot from the body's way; beyond the latter on purpose
+PASSING_M, BESIDE_M = 0.105, (0.22, 0.34)  # feet this near each other pass at this distance
+MIDFOOT_M = 0.08  # from the calcaneus' origin
 HANDOVER_S = 0.06  # the weight goes from one foot to the other this softly
 
 
@@ -84,15 +88,22 @@ def plan_feet(
         centres += _stand(skeleton, foot, [s for s in found if s.side == side])
         feet.append(foot)
     middle = [levels[(s.begin + s.end) // 2, s.side] for s in found]
-    moves, furniture = align(motion, np.reshape(centres, (-1, 2)), np.array(middle))
+    places = np.reshape(centres, (-1, 2))
+    moves, furniture = align(motion, places, np.array(middle))
+    right = _sideways(bodies[:, names.index("pelvis"), :3, 2])
+    if not any(thing.kind == "beam" for thing in furniture):
+        moves += _own_side(found, places, path, right)
     for stance, move in zip(found, moves, strict=True):
         feet[stance.side].frames[stance.begin : stance.end, [0, 2], 3] += move
     for side, foot in enumerate(feet):
         _swing(skeleton, foot, [s for s in found if s.side == side])
+    _pass(feet, carries, right)
     moved = np.stack([f.frames[:, :3, 3] - f.first[:, :3, 3] for f in feet], axis=1)
     pelvis = path + _common(moved, carries, motion.rate_hz)
     frames = np.stack([foot.frames for foot in feet], axis=1)
-    return Footprints(frames, np.stack([f.bent for f in feet], axis=1), pelvis, furniture)
+    toes = np.stack([foot.bent for foot in feet], axis=1).clip(*TOES_RANGE_RAD)
+    toes = gaussian_filter1d(toes, TOES_S * motion.rate_hz, axis=0, mode="nearest")
+    return Footprints(frames, toes, pelvis, furniture)
 
 
 def _stand(skeleton: SkeletalModel, foot: _Foot, found: list[Stance]) -> list[Array]:
@@ -134,6 +145,48 @@ def _swing(skeleton: SkeletalModel, foot: _Foot, found: list[Stance]) -> None:
         ramp = np.minimum(np.minimum(np.arange(end - begin), np.arange(end - begin)[::-1]) / 3, 1)
         early = gaussian_filter1d(maximum_filter1d(lack, 3), 1.0, mode="nearest")
         foot.frames[span, 1, 3] += np.maximum(lack, ramp * early)
+
+
+def _sideways(across: Array) -> Array:
+    """Horizontal x and z of axes (T, 3) that point to the right, (T, 2)."""
+    level = across[:, [0, 2]]
+    sideways: Array = level / np.maximum(np.linalg.norm(level, axis=1, keepdims=True), 1e-6)
+    return sideways
+
+
+def _own_side(found: list[Stance], centres: Array, path: Array, right: Array) -> Array:
+    """Moves (C, 2) of stances that are a little on the wrong side of the body's way."""
+    moves = np.zeros_like(centres)
+    for row, stance in enumerate(found):
+        span = slice(stance.begin, stance.end)
+        out = right[span].mean(axis=0) * (1 if stance.side == 0 else -1)
+        aside = (centres[row] - path[span][:, [0, 2]].mean(axis=0)) @ out
+        if CROSSED_M < aside < ASIDE_M:
+            moves[row] = (ASIDE_M - aside) * out
+    return moves
+
+
+def _pass(feet: list[_Foot], carries: Flags, right: Array) -> None:
+    """Lead feet in the air round the other one. right: (T, 2)."""
+    middles = [f.frames[:, :3, 3] + MIDFOOT_M * f.frames[:, :3, 0] for f in feet]
+    apart = middles[0] - middles[1]
+    level = apart[:, [0, 2]]
+    across = (level * right).sum(axis=1)
+    along = np.linalg.norm(level - across[:, None] * right, axis=1)
+    near = 1 - _eased(along, *BESIDE_M)
+    near *= 1 - _eased(np.abs(apart[:, 1]), *BESIDE_M)
+    lack = np.where(across > 2 * CROSSED_M, np.maximum(PASSING_M - across, 0), 0) * near
+    free = ~carries
+    share = free / np.maximum(free.sum(axis=1, keepdims=True), 1)
+    for side, foot in enumerate(feet):
+        for begin, end in runs(free[:, side]):
+            span = slice(begin, end)
+            aside = maximum_filter1d(lack[span] * share[span, side], 3)
+            inner = np.minimum(np.arange(end - begin), np.arange(end - begin)[::-1]) / 2
+            aside = gaussian_filter1d(aside, 1.0, mode="nearest") * np.minimum(inner, 1)
+            out = right[span] * (1 if side == 0 else -1)
+            foot.frames[span, 0, 3] += aside * out[:, 0]
+            foot.frames[span, 2, 3] += aside * out[:, 1]
 
 
 def _rolled(pitch: Array, standing: NDArray[np.intp]) -> Array:

@@ -17,7 +17,8 @@ Array = NDArray[np.float64]
 JOINTS = ("hip_flexion", "hip_adduction", "hip_rotation", "knee_angle", "ankle_angle",
           "subtalar_angle")  # fmt: skip
 STEP_RAD = 1e-2
-ITERATIONS, SMALL_RAD = 20, 2e-3
+ITERATIONS, ENOUGH = 24, 3e-3  # at most; until the loss falls by less than this part
+DAMPING = 1e-6  # of a step, m2 a rad2; more where a step led astray
 # Three points of the calcaneus stand for its place and its turn, m.
 MARKS_M = ((0.0, 0.0, 0.0), (0.18, 0.0, 0.0), (0.06, 0.0, 0.10))
 # What a radian away from the plan costs, as metres of the foot: hips turn less gladly than knees
@@ -58,22 +59,37 @@ class LegSolver:
         legs = np.tile([*COST_M, *COST_M], (len(q), 1))
         cost = np.concatenate([legs, np.repeat(hold[:, None], 3, axis=1)], axis=1) ** 2
         rough = np.array([ROUGH_M] * 12 + [ROUGH_PELVIS] * 3) ** 2
+        now, step = planned, np.zeros_like(planned)
+        least, damping = np.inf, DAMPING
         for _ in range(ITERATIONS):
-            change, error = self._errors(q, scales, wanted)
-            now = q[:, self.free].double().numpy()
-            away, beyond = now - planned, self._beyond(now, planned)
+            tried = now + step
+            errors, change = self._errors(self._with(q, tried), scales, wanted)
+            away, beyond = tried - planned, self._beyond(tried, planned)
+            loss = (errors**2).sum() + (cost * away**2).sum() + LIMIT_COST_M**2 * (beyond**2).sum()
+            loss += (rough * np.diff(away, n=2, axis=0) ** 2).sum()
+            if loss < least:
+                now, gained, least = tried, least - loss, loss
+                damping = max(damping / 4, DAMPING)
+                best = errors, change, away, beyond
+                if gained < ENOUGH * loss:
+                    break
+            else:
+                damping *= 10
+            errors, change, away, beyond = best
             pull = -cost * away - LIMIT_COST_M**2 * beyond
-            stiffness = cost + LIMIT_COST_M**2 * (beyond != 0)
-            step = smooth_step(change, error, pull, stiffness, away, rough)
+            stiffness = cost + LIMIT_COST_M**2 * (beyond != 0) + damping
+            step = smooth_step(change, errors, pull, stiffness, away, rough)
             step[:, :12] = step[:, :12].clip(-FURTHEST_RAD, FURTHEST_RAD)
-            q = q.clone()
-            q[:, self.free] += torch.from_numpy(step).float()
-            if np.abs(step).max() < SMALL_RAD:
-                break
+        return self._with(q, now)
+
+    def _with(self, q: Tensor, free: Array) -> Tensor:
+        """Coordinates (T, K) with other free ones (T, U)."""
+        q = q.clone()
+        q[:, self.free] = torch.from_numpy(free).float()
         return q
 
     def _errors(self, q: Tensor, scales: Tensor, wanted: Tensor) -> tuple[Array, Array]:
-        """How the marks of both feet move with the unknowns (T, 18, U); what they lack (T, 18)."""
+        """What the marks of both feet lack (T, 18), and what each unknown changes (T, 18, U)."""
         frames, joints = len(q), len(JOINTS)
         tried = q.expand(joints + 1, frames, -1).clone()
         for joint in range(joints):
@@ -84,7 +100,7 @@ class LegSolver:
         change[:, 0, :, :joints], change[:, 1, :, joints : 2 * joints] = moved.unbind(1)
         change[..., 2 * joints :] = torch.eye(3).repeat(3, 1)
         error = (wanted - marks[0]).flatten(1)
-        return change.flatten(1, 2).double().numpy(), error.double().numpy()
+        return error.double().numpy(), change.flatten(1, 2).double().numpy()
 
     def _beyond(self, now: Array, planned: Array) -> Array:
         """How far coordinates (T, U) are beyond both their ranges and the plan."""

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 import numpy as np
 from numpy.random import Generator
 from numpy.typing import NDArray
+from scipy.ndimage import gaussian_filter1d
 
 from d3ke.synth import gait_routines as gait
 from d3ke.synth import standing_routines as standing
@@ -16,6 +17,7 @@ from d3ke.synth.routine import MakeRoutine, plain
 Array = NDArray[np.float64]
 
 PROCEDURAL = "procedural"
+SMOOTHING_S = 0.025  # no muscle turns a joint round faster
 PROGRAMME: Mapping[str, tuple[MakeRoutine, float]] = {
     "standing": (plain(stand), 0.05),
     "standing, arms crossed": (standing.holding("crossed on the chest"), 0.03),
@@ -73,7 +75,8 @@ def perform(
     q = np.zeros((frames, len(names)), dtype=np.float32)
     for name, curve in routine.curves.items():
         if name != AIRBORNE:
-            q[:, names.index(name)] = np.radians(curve)
+            smooth = gaussian_filter1d(curve, SMOOTHING_S * rate_hz, mode="nearest")
+            q[:, names.index(name)] = np.radians(smooth)
     q = heading_last(q, names)
     return PlannedMotion(
         source=PROCEDURAL,
