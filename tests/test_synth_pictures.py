@@ -189,7 +189,9 @@ def test_motion_blur_spreads_what_moves_and_only_that(renderer: GlRenderer) -> N
     ]
     moved = 0.3 / 3 * view.camera_matrix[0, 0]  # px
     assert widths[1].mean() - widths[0].mean() == pytest.approx(0.75 * moved, abs=0.25 * moved)
-    assert np.abs(blurred.rgb[:8].astype(int) - sharp.rgb[:8]).max() <= 4  # the sky, grey levels
+    assert (
+        np.abs(blurred.rgb[:8].astype(int) - sharp.rgb[:8]).max() <= 8
+    )  # grey levels: the sky, at other places of a pixel
 
 
 def test_the_same_view_gives_the_same_bytes_whatever_was_drawn_before(

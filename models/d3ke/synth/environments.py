@@ -15,6 +15,7 @@ Floats = NDArray[np.float32]
 
 FOLDER = Path(__file__).parents[1] / "assets" / "backgrounds" / "hdri"
 BRIGHTEST = 60.0  # what a panorama is clipped to: a single sun pixel would speckle the light
+BALANCED = 0.65  # how far phones take away the tint of the light
 SUN_RADIUS = np.radians(14.0)  # what counts as the sun or lamp around the brightest place
 INDOORS = (
     "apartment", "bridge", "esplanade", "hall", "lab", "lobby", "studio", "warehouse", "workshop",
@@ -67,7 +68,15 @@ def environment(name: str) -> Environment:
     path = FOLDER / f"{name}.exr"
     if name not in NAMES or not path.is_file():
         raise D3keError(f"{name}: no such panorama. Choose from {', '.join(NAMES)}.")
-    return light_of(name, read_panorama(path))
+    return light_of(name, balanced(read_panorama(path)))
+
+
+def balanced(pixels: Floats) -> Floats:
+    """A panorama (H, W, 3) as a phone's white balance has it: most of its tint is gone."""
+    _, areas = directions_of(pixels.shape[0], pixels.shape[1])
+    mean = np.average(pixels.reshape(-1, 3), axis=0, weights=areas.ravel())
+    gain = (float(mean @ LUMINANCE) / mean) ** BALANCED
+    return np.asarray(pixels * gain, np.float32)
 
 
 def read_panorama(path: Path) -> Floats:
@@ -97,7 +106,7 @@ def light_of(name: str, pixels: Floats) -> Environment:
     ground = np.average(pixels[below], axis=0, weights=areas[below])
     return Environment(
         name=name,
-        pixels=_smooth(pixels),
+        pixels=np.minimum(_smooth(pixels), BRIGHTEST),
         ambient=ambient,
         sun=sun,
         sun_colour=sun_colour,

@@ -18,7 +18,7 @@ from d3ke.synth.stage import Picture, Stage, View
 
 Bytes = NDArray[np.uint8]
 
-OVERSAMPLING = 2  # pixels along each side of a picture's pixel; 1 where moments are averaged
+OVERSAMPLING = 1.5  # pixels along each side of one of the picture's; 2 costs a quarter more
 SHADOW_TEXELS, FLOOR_TEXELS = 1024, 224
 MOST_TARGETS = 4
 SETTINGS: dict[str, Any] = {"backend": "egl"}
@@ -69,7 +69,7 @@ class GlRenderer:
         opened = self._opened
         assert opened is not None, "draw before open"
         views = moments(view)
-        finer = OVERSAMPLING if len(views) == 1 else 1
+        finer = OVERSAMPLING if len(views) == 1 else 1.0
         drawn = []
         for index, moment in enumerate(views):
             self._prepare(opened, moment)
@@ -118,10 +118,10 @@ class GlRenderer:
         self._floor_map.use(UNITS["floor_light"])
 
     def _colours(
-        self, opened: OpenStage, size: tuple[int, int], finer: int, masks: bool
+        self, opened: OpenStage, size: tuple[int, int], finer: float, masks: bool
     ) -> tuple[Bytes, Bytes | None]:
         """Colours (H, W, 4) and the silhouette (H, W); alpha is the person that labels are of."""
-        target = self._target((size[0] * finer, size[1] * finer))
+        target = self._target((round(size[0] * finer), round(size[1] * finer)))
         target.use()
         self.context.enable_only(moderngl.DEPTH_TEST)
         self.context.depth_func = "<"

@@ -25,7 +25,7 @@ CUT_SHARE, CUT_CLOSER = 0.05, (0.6, 0.85)
 HELD_SHARE, FOLLOW_SHARE = 0.3, 0.6  # held in hands; of those, turned after the person
 SHAKE_DEG, SHAKE_M = (0.15, 1.2), (0.003, 0.025)  # standard deviations
 FOLLOW_LAG_S = 0.4
-MOST_FRAMES = 32  # that a camera's place is chosen on
+MOST_FRAMES = 16  # that a camera's place is chosen on
 INSIDE = 0.98  # of the picture, what people keep inside
 DISTORTION_SD = np.array([0.02, 0.01, 3e-4, 3e-4, 0.0])  # k1 k2 p1 p2 k3 of phones' main cameras
 
@@ -165,7 +165,7 @@ def _stand(
 
     distance = least
     while distance < FARTHEST_M and not _fits(K, size, points, *placed(distance), fill):
-        distance *= 1.08
+        distance *= 1.12
     if rng.random() < CUT_SHARE:
         distance *= rng.uniform(*CUT_CLOSER)
         return placed(distance)

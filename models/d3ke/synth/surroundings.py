@@ -38,8 +38,8 @@ Colour = tuple[float, float, float]
 PLACES = ("home", "laboratory", "corridor", "hall", "open air", "photograph")
 PLACE_SHARES = (0.24, 0.22, 0.06, 0.16, 0.22, 0.1)
 OWN_PHOTO_SHARE = 0.4  # of the clips, where the user gives photographs
-DIM_SHARE = 0.1
-MIDDLE_LIGHT = 0.5  # exposed light of a white upright surface; the screen's white is at about 2
+DIM_SHARE = 0.07
+MIDDLE_LIGHT = 0.56  # exposed light of a white upright surface; the screen's white is at about 2
 WALLS, THINGS, FLOORS = 24, 12, 6  # variants of textures
 MARGIN_M = {"home": (0.5, 1.6), "laboratory": (0.8, 4.0), "corridor": (0.25, 0.5)}
 CORRIDOR_M = (2.0, 6.0)  # beyond what happens, along a corridor
@@ -180,7 +180,7 @@ def _exposure(rng: Generator, light: Environment, sun_colour: Floats) -> float:
     usual = light.level + 0.4 * float(sun_colour @ LUMINANCE)
     wish = MIDDLE_LIGHT * float(np.exp(np.clip(rng.normal(0, 0.3), -0.7, 0.7)))
     if rng.random() < DIM_SHARE:
-        wish *= rng.uniform(0.3, 0.6)
+        wish *= rng.uniform(0.35, 0.7)
     return wish / max(usual, 1e-3)
 
 

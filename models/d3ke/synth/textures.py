@@ -20,6 +20,8 @@ SIDE = 512  # px of a floor's texture
 WALL_SIZE = (512, 1024)  # rows, columns
 CEILING_M = 2.4  # that a ceiling's texture covers
 WALL_M = (2.7, 6.0)  # height and length that a wall's texture is drawn for
+BRICKS = np.array([(0.6, 0.36, 0.28), (0.85, 0.83, 0.8), (0.55, 0.53, 0.5)], np.float32)  # sRGB
+FINEST_CLOUDS = 64  # cells along a side: finer ones cost more than they show
 LONGEST_PHOTO = 1024  # px
 FLOOR_MEAN = 0.75  # sRGB, of every floor's texture: its colour comes from its tint
 PHOTO_FLOORS = {
@@ -133,7 +135,7 @@ def _clouds(rng: Generator, rows: int, columns: int, coarsest: int) -> Floats:
     """Smooth noise (rows, columns) that repeats, about 0, standard deviation 1."""
     total = np.zeros((rows, columns), np.float32)
     cells = coarsest
-    while cells < min(rows, columns):
+    while cells <= FINEST_CLOUDS:
         grid = rng.standard_normal((cells, cells)).astype(np.float32)
         padded = np.pad(grid, 2, mode="wrap")
         scale_y, scale_x = rows / cells, columns / cells
@@ -252,6 +254,7 @@ def _paper(rng: Generator, wall: Floats) -> None:
     if kind < 0.12:
         brick = cv2.resize(read_photo(PHOTOS / "skimage_brick.jpg"), (256, 256)).astype(np.float32)
         brick = np.rot90(brick).mean(axis=2)
+        wall *= BRICKS[rng.integers(len(BRICKS))] / wall.mean(axis=(0, 1))
         wall *= np.tile(brick / brick.mean(), (rows // 256, columns // 256))[..., None]
     elif kind < 0.24:
         step = int(rng.choice([64, 128, 171]))
