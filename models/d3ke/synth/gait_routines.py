@@ -102,6 +102,12 @@ def treadmill_run(rng: Generator, time: Array) -> Routine:
     return _on_treadmill(rng, time, level_run(rng, time))
 
 
+def treadmill(rng: Generator) -> Furniture:
+    """A treadmill; grounding puts it under who walks on it."""
+    size = (rng.uniform(1.5, 2.2), rng.uniform(0.12, 0.25), rng.uniform(0.55, 0.9))
+    return Furniture("treadmill", (0.0, 0.0, 0.0), 0.0, size)
+
+
 def stairs_up(rng: Generator, time: Array) -> Routine:
     """Climbing stairs step over step."""
     return _stairs(rng, time, STEP_UP, up=True)
@@ -140,9 +146,7 @@ def _walk(rng: Generator, time: Array, deviations: Sequence[tuple[Deviation, flo
 
 def _on_treadmill(rng: Generator, time: Array, routine: Routine) -> Routine:
     _straight_ahead(routine.curves, time)
-    size = (rng.uniform(1.5, 2.2), rng.uniform(0.12, 0.25), rng.uniform(0.55, 0.9))
-    belt = Furniture("treadmill", (0.0, 0.0, 0.0), 0.0, size)
-    return Routine(routine.curves, (belt,), belt_m_s=1.0, stance=routine.stance)
+    return Routine(routine.curves, (treadmill(rng),), belt_m_s=1.0, stance=routine.stance)
 
 
 def _stairs(rng: Generator, time: Array, tables: dict[str, Table], up: bool) -> Routine:

@@ -11,6 +11,7 @@ from scipy.ndimage import gaussian_filter1d, maximum_filter1d
 from torch import Tensor
 
 from d3ke.skeleton.kinematics import SkeletalModel
+from d3ke.synth.clearance import Clearance
 from d3ke.synth.contacts import find_stances
 from d3ke.synth.foot_soles import Sole, both_soles
 from d3ke.synth.footprints import plan_feet
@@ -70,6 +71,7 @@ def _ground(
     slides = [names.index(f"pelvis_t{axis}") for axis in "xyz"]
     q = torch.from_numpy(np.array(motion.q, dtype=np.float32))
     q[:, slides] = 0
+    q = Clearance(skeleton).clear(q, scales)  # for this person's proportions
     floating = skeleton.bodies(q, scales).double().numpy()
     levels = np.zeros((len(q), 2)) if motion.levels is None else motion.levels.astype(float)
     growth = _leg_length(floating, skeleton.osim.body_names) / LEG_M

@@ -87,14 +87,18 @@ class MotionLibrary:
             totals[recording.split] += len(recording.q)
         return {split: totals[split] / RATE_HZ for split in SPLITS}
 
-    def draw(self, rng: Generator, split: str, frames: int, rate_hz: float) -> PlannedMotion:
+    def draw(
+        self, rng: Generator, split: str, frames: int, rate_hz: float, furnished: bool = True
+    ) -> PlannedMotion:
         """A motion of a split: recorded ones show only its people, procedural ones are new.
 
-        split: train, valid or test. Limbs keep out of the body; a motion in which they cannot is
-        drawn again.
+        split: train, valid or test. furnished: whether it may need furniture. Limbs keep out of
+        the body; a motion in which they cannot is drawn again.
         """
         for _ in range(TRIES):
             motion = self._any(rng, split, frames, rate_hz)
+            while motion.furniture and not furnished:
+                motion = self._any(rng, split, frames, rate_hz)
             motion, depth_m = self.cleared(motion)
             if depth_m < DEEPEST_M:
                 break

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from d3ke.network.mirror import coordinate_signs, swap_of
 from d3ke.synth.curves import min_jerk, sway
+from d3ke.synth.gait_routines import treadmill
 from d3ke.synth.landmark_clips import OFFSETS_DEG
 from d3ke.synth.pelvis_turn import heading, turned
 from d3ke.synth.planned_motion import PlannedMotion
@@ -59,6 +60,7 @@ def played(
         q=q,
         airborne=(np.interp(place, known, airborne) / speed**2).astype(np.float32),
         path=path if recording.sliding else None,
+        furniture=(treadmill(rng),) if recording.belt else (),
         belt_m_s=1.0 if recording.belt else 0.0,
     )
 
