@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 
@@ -18,7 +19,16 @@ from d3ke.synth.landmark_errors import fit_noise
 from d3ke.synth.landmark_evidence import LandmarkEvidence, evidence
 from d3ke.synth.landmark_noise import LandmarkNoise, Swap, landmark_noise, save_noise
 from d3ke.synth.landmark_observer import LandmarkObserver
+from d3ke.synth.landmark_places_fit import image_errors
 from d3ke.synth.landmark_records import LandmarkRecord
+from tests.benchmarks.blazepose import (
+    Scores,
+    activity_table,
+    bend_table,
+    landmark_table,
+    scores_table,
+    view_table,
+)
 from tests.small_data import small_data
 
 FRAMES, BATCH, BATCHES = 90, 40, 4
@@ -206,3 +216,36 @@ def test_too_few_records_are_refused(clips: LandmarkClips) -> None:
 
 def _sd(factors: torch.Tensor) -> torch.Tensor:
     return (factors @ factors.transpose(1, 2)).diagonal(dim1=1, dim2=2).sqrt()
+
+
+def test_tables_tell_what_was_put_in(fit: Fit) -> None:
+    clips = fit.clips[::2]
+    share, none = fit.found.flat_feet / 2, np.zeros((8, 33, 2))
+    errors = image_errors(clips, fit.found.places.offsets_m, share, none)
+    by_landmark = landmark_table(fit.found, clips, errors)
+    assert by_landmark.index[0] == "nose"
+    assert by_landmark["median %"].between(0.3, 5).all()
+    views = view_table(clips, errors)
+    assert views["legs swapped %"].idxmax() == "away"
+    bends = bend_table(clips)
+    assert cell(bends, "knee", "0-10 towards") > 8  # a straight knee reads bent: 18-23 deg
+    assert activity_table(clips, errors)["found %"].iloc[0] == 100
+
+
+def test_scores_of_one_kind_are_told_from_those_of_another() -> None:
+    rng = np.random.default_rng(0)
+
+    def scores(low: float) -> Scores:
+        clips = [rng.uniform(low, 1, 60).astype(np.float32) for _ in range(12)]
+        visibility = [np.repeat(clip[:, None], 33, axis=1) for clip in clips]
+        return Scores(clips, visibility, [np.ones(60, bool)] * 12)
+
+    same, other = scores_table(scores(0.5), scores(0.5)), scores_table(scores(0.0), scores(0.5))
+    assert cell(same, "presence", "KS frames") < 0.1
+    assert cell(same, "presence", "p clips") > 0.01
+    assert cell(other, "visibility legs", "KS frames") == pytest.approx(0.5, abs=0.1)
+    assert cell(other, "presence", "p clips") < 0.001
+
+
+def cell(table: pd.DataFrame, row: str, column: str) -> float:
+    return float(str(table.loc[row, column]))

@@ -3,7 +3,7 @@
 import json
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
-from functools import partial
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -12,8 +12,10 @@ from d3ke.errors import D3keError
 from d3ke.files import content_hash, read_text, replacing
 from d3ke.progress import Progress, Silent
 from d3ke.skeleton import default_model
+from d3ke.synth.generator import SyntheticPeople
 from d3ke.synth.landmark_films import Film, Filmer, Plan, record_film
 from d3ke.synth.landmark_records import INDEX, RECORDS, SCHEMA_VERSION, LandmarkRecord
+from d3ke.synth.plans import SynthConfig, clips_only
 from d3ke.vision.person import open_finder
 from d3ke.workers import Advance, Workers, cores
 
@@ -50,35 +52,30 @@ class PreparedRecords(NamedTuple):
 
 
 class RenderedFilms:
-    """Films of synthetic people."""
+    """Films of synthetic people. What they are made of is opened when the first is due."""
 
     def __init__(self, config: LandmarkRecordsConfig) -> None:
-        from d3ke.synth.generator import SyntheticPeople
-        from d3ke.synth.plans import SynthConfig
-
         self.config = config
-        self.people = SyntheticPeople(
-            SynthConfig(
-                frames=config.clips * config.frames,
-                seed=config.seed,
-                clip_frames=config.frames,
-                motions=config.motions,
-                wardrobe=config.wardrobe,
-                backgrounds=config.backgrounds,
-            ),
-            default_model(),
+        self.synth = SynthConfig(
+            frames=config.clips * config.frames,
+            seed=config.seed,
+            clip_frames=config.frames,
+            motions=config.motions,
+            wardrobe=config.wardrobe,
+            backgrounds=config.backgrounds,
         )
+
+    @cached_property
+    def people(self) -> SyntheticPeople:
+        """The people, their clothes and motions."""
+        return SyntheticPeople(self.synth, default_model())
 
     def plans(self) -> list[Plan]:
         """Clips for training, then those held out."""
-        from d3ke.synth.plans import clips_only
-
         held_out = round(VALID_SHARE * self.config.clips)
         counts = {"train": self.config.clips - held_out, "valid": held_out}
         return [
-            plan
-            for split, count in counts.items()
-            for plan in clips_only(self.people.config, split, count)
+            plan for split, count in counts.items() for plan in clips_only(self.synth, split, count)
         ]
 
     def film(self, plan: Any) -> Film:
