@@ -25,6 +25,7 @@ KINDS: dict[str, tuple[FurnitureKind, ...]] = {
 }
 OCCLUDER_SHARE = 0.15
 HIDDEN_M = (0.08, 0.65)  # how high up the person an occluder hides them
+UPRIGHT_M = 0.9  # height of the pelvis of somebody who stands
 CLEAR_M, SIGHT_M = 0.75, 0.3  # that a thing keeps from the person, and from the line of sight
 TRIES = 6
 REACH_M = 6.0  # how far from the person things stand in the open air
@@ -47,7 +48,7 @@ def clutter(rng: Generator, place: str, ground: Ground) -> tuple[Furniture, ...]
     for _ in range(int(rng.integers(*COUNTS[place]))):
         kind = KINDS[place][rng.integers(len(KINDS[place]))]
         for _ in range(TRIES):
-            thing = _placed(rng, _thing(rng, kind), _spot(rng, ground))
+            thing = _placed(_thing(rng, kind, ground.walled), _spot(rng, ground))
             if _is_free(thing, ground, found):
                 found.append(thing)
                 break
@@ -56,7 +57,7 @@ def clutter(rng: Generator, place: str, ground: Ground) -> tuple[Furniture, ...]
     return tuple(found)
 
 
-def _thing(rng: Generator, kind: FurnitureKind) -> Furniture:
+def _thing(rng: Generator, kind: FurnitureKind, indoors: bool) -> Furniture:
     """A thing of some size, at the origin."""
     between = rng.uniform
     if kind == "chair":
@@ -67,14 +68,14 @@ def _thing(rng: Generator, kind: FurnitureKind) -> Furniture:
         size = between(1.5, 2.0), between(0.12, 0.25), between(0.7, 0.9)
     elif kind == "beam":
         size = between(1.5, 3.0), between(0.05, 0.3), between(0.08, 0.15)
-    elif rng.random() < 0.3:  # shelves and cupboards
+    elif indoors and rng.random() < 0.3:  # shelves
         size = between(0.3, 0.6), between(1.2, 2.0), between(0.5, 1.2)
     else:
         size = between(0.25, 0.8), between(0.2, 0.9), between(0.25, 1.4)
     return Furniture(kind, (0.0, 0.0, 0.0), float(between(-np.pi, np.pi)), size, 3)
 
 
-def _placed(rng: Generator, thing: Furniture, spot: Array) -> Furniture:
+def _placed(thing: Furniture, spot: Array) -> Furniture:
     place = float(spot[0]), 0.0, float(spot[1])
     return Furniture(thing.kind, place, thing.heading, thing.size, thing.steps)
 
@@ -125,23 +126,23 @@ def _occluder(rng: Generator, ground: Ground) -> Furniture | None:
     path = ground.path[:, [0, 2]].astype(np.float64)
     eye = ground.eye[[0, 2]]
     gaps = np.linalg.norm(path - eye, axis=1)
-    nearest = path[int(np.argmin(gaps))]
     distance = float(gaps.min())
     spread = float(np.linalg.norm(path - path.mean(axis=0), axis=1).max())
     if distance - spread < 1.6:
         return None
     share = rng.uniform(0.4, 1 - 1.0 / distance) if distance > 1.8 else 0.4
-    hidden = rng.uniform(*HIDDEN_M)
+    low = min(1.0, float(ground.path[:, 1].min()) / UPRIGHT_M)
+    hidden = rng.uniform(*HIDDEN_M) * low
     height = float(ground.eye[1] + share * (hidden - ground.eye[1]))
     line = (path.mean(axis=0) - eye) * share
     aside = np.array([-line[1], line[0]]) / max(float(np.linalg.norm(line)), 1e-6)
     spot = eye + line + rng.normal(0, 0.25) * aside
     width = float(rng.uniform(0.12, 1.0))
     heading = float(np.arctan2(-line[1], line[0])) + float(rng.normal(0, 0.4))
-    if height < 0.1 or np.linalg.norm(path - spot, axis=1).min() < 0.6 + width / 2:
+    if height < 0.1 or np.linalg.norm(spot - eye) < 0.5:
+        return None
+    if np.linalg.norm(path - spot, axis=1).min() < 0.6 + width / 2:
         return None
     kind: FurnitureKind = "chair" if 0.35 < height < 0.5 and rng.random() < 0.5 else "box"
     size = (float(rng.uniform(0.15, 0.45)), height, max(width, 0.4) if kind == "chair" else width)
-    if nearest is not None and np.linalg.norm(spot - eye) < 0.5:
-        return None
     return Furniture(kind, (float(spot[0]), 0.0, float(spot[1])), heading, size)

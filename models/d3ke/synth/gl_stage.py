@@ -18,7 +18,7 @@ from d3ke.synth.textures import CEILING_M, ceiling_texture
 SHADOW_SOFT_OUT, SHADOW_SOFT_IN = 1.5, 5.0  # texels: the sun's edges are sharper than a lamp's
 REACH_M = 1.0  # how far beyond the bones' middles a person's shadow and occlusion are drawn
 SHADOW_MOST_M, SHADOW_LONG_M, FLOOR_MAP_MOST_M = 3.0, 4.0, 7.0
-EVEN_SHARE = 0.55  # of a room's light, what its walls scatter to all sides
+EVEN_OUT, EVEN_IN = 0.2, 0.55  # of the light, what things around and walls scatter
 PHOTOGRAPH_WIDTH = math.radians(75)  # a phone's field of view
 
 
@@ -123,11 +123,11 @@ class OpenStage:
 
 def _light(around: Surroundings) -> Light:
     ambient = environment(around.environment).turned_ambient(around.turn)
-    if around.walls is None:
-        return Light(ambient, SHADOW_SOFT_OUT)
     even = np.zeros_like(ambient)
     even[:, 3, 3] = ambient[:, 3, 3] + np.trace(ambient[:, :3, :3], axis1=1, axis2=2) / 3
-    return Light(EVEN_SHARE * even + (1 - EVEN_SHARE) * ambient, SHADOW_SOFT_IN)
+    share = EVEN_OUT if around.walls is None else EVEN_IN
+    softness = SHADOW_SOFT_OUT if around.walls is None else SHADOW_SOFT_IN
+    return Light(share * even + (1 - share) * ambient, softness)
 
 
 def _backdrop(around: Surroundings) -> Backdrop:

@@ -19,7 +19,7 @@ from d3ke.synth.environments import (
     environment,
     radiance,
 )  # fmt: skip
-from d3ke.synth.stage import Furniture, Material, Surroundings
+from d3ke.synth.stage import Furniture, FurnitureKind, Material, Surroundings
 from d3ke.synth.textures import (
     FLOOR_MEAN,
     PHOTOS,
@@ -115,7 +115,7 @@ def draw_surroundings(
         room_middle=middle,
         floor_scale=floor_scale,
         furniture=things,
-        furniture_materials=tuple(_thing(rng) for _ in things),
+        furniture_materials=tuple(_thing(rng, thing.kind) for thing in things),
     )
 
 
@@ -242,9 +242,11 @@ def _unfilmed(shown: Floats) -> Floats:
     return light
 
 
-def _thing(rng: Generator) -> Material:
+def _thing(rng: Generator, kind: FurnitureKind) -> Material:
     """What a piece of furniture is made of."""
-    grey = rng.random() < 0.4
-    colour = np.full(3, rng.uniform(0.08, 0.7)) if grey else rng.uniform(0.05, 0.6, 3)
+    brightest = 0.25 if kind == "treadmill" else 0.7
+    colour = np.full(3, rng.uniform(0.05, brightest))
+    if rng.random() < 0.5:
+        colour = colour * rng.uniform(0.4, 1.3, 3)
     texture = thing_texture(int(rng.integers(THINGS)))
     return Material(texture, _triple(colour * 1.3), float(rng.uniform(0.02, 0.4)))

@@ -242,7 +242,7 @@ def _columns_of(metres: float) -> int:
 def _paint(rng: Generator) -> Floats:
     """A wall's colour, sRGB: mostly pale."""
     hue, saturation = rng.random(), rng.beta(1.0, 9)
-    value = rng.uniform(0.78, 0.98) if rng.random() < 0.85 else rng.uniform(0.3, 0.75)
+    value = rng.uniform(0.78, 0.98) if rng.random() < 0.9 else rng.uniform(0.3, 0.75)
     hsv = np.array([[[360 * hue, saturation, value]]], np.float32)
     return np.asarray(cv2.cvtColor(hsv, cv2.COLOR_HSV2RGB)[0, 0], np.float32)
 
