@@ -18,8 +18,8 @@ THUMB_FIST_DEG = (34.0, 40.0, 55.0)
 # How much more or less than the middle finger a loose hand's fingers curl; a fist's are alike.
 LOOSENESS = {2: 0.75, 3: 1.0, 4: 1.15, 5: 1.3}
 SOFTNESS = 1.5  # at rest the mesh's fingers are a little bent, so small curls add less
-# Axes of the thumb's joints: the palm's normal (towards the fingers), back from the fingers' flexion
-# (down on them), the fingers' direction.
+# Axes of the thumb's joints, along: the palm's normal (towards the fingers), the fingers' own
+# axis backwards (down on them), the fingers' direction.
 THUMB_AXES = ((0.75, 0.35, 0.55), (0.8, 0.6, 0.0), (0.85, 0.5, 0.0))
 
 

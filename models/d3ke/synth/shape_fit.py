@@ -14,17 +14,17 @@ from d3ke.synth.measures import MEASURES, Tape, tape
 from d3ke.synth.strata import Draft
 from d3ke.synth.stretch import dense_weights, stretched
 
-ROUNDS = 6
+ROUNDS = 9
 STEP = 1e-3  # of the finite differences: single precision carries no less
 
 # What the fit may choose of a phenotype: mean and spread.
 FREE = {
     "muscle": (0.5, 0.2),
-    "weight": (0.55, 0.3),
-    "height": (0.45, 0.2),
+    "weight": (0.6, 0.2),
+    "height": (0.45, 0.15),
     "proportions": (0.5, 0.2),
 }
-STRETCH_SIGMA = 0.06  # of the logarithm: shapes that were scanned come before those stretched
+STRETCH_SIGMA = 0.08  # of the logarithm: shapes that were scanned come before those stretched
 MEASURE_SIGMA = 0.01  # of the logarithm, 1 %
 # Breadths that feet apart, soft tissue or a tape's path make differ from what was measured.
 LOOSE_SIGMA = {"hips": 0.012, "neck_girth": 0.03}
