@@ -16,8 +16,9 @@ from d3ke.synth.surfaces import BODY_VERTICES, Binding, Surface, itself
 
 # The hairline from the side, template m: over a point at x forward, hair begins at height y.
 HAIRLINE_M = np.array([
-    (-0.20, 0.640), (-0.06, 0.645), (-0.03, 0.660), (0.000, 0.735), (0.020, 0.765), (0.045, 0.763),
-    (0.058, 0.728), (0.072, 0.735), (0.080, 0.770), (0.100, 0.800), (0.125, 0.818), (0.150, 0.835),
+    (-0.20, 0.640), (-0.05, 0.645), (-0.025, 0.655), (-0.008, 0.675), (0.006, 0.735),
+    (0.022, 0.765), (0.045, 0.763), (0.058, 0.728), (0.072, 0.735), (0.080, 0.770),
+    (0.100, 0.800), (0.125, 0.818), (0.150, 0.835),
 ])  # fmt: skip
 CURTAIN_M, CURTAIN_TOP_M = 0.50, 0.77  # where long hair ends, and where it leaves the head
 WIDENED = 0.3  # by so much is it wider than the base mesh's strips

@@ -25,9 +25,9 @@ OLD_YEARS = 58.0
 LAB, SUIT, HAT, BAREFOOT, IN_SOCKS = 0.3, 0.1, 0.04, 0.06, 0.03  # how often
 FROM_PACK = 0.55  # how often a piece comes from the pack where there is one
 GAUDY = 0.15  # how often a bottom has a colour that one rather sees on a top
-OVER_BOUGHT = 1.4  # a grown top is so much looser over a bought bottom
+OVER_SEWN, OVER_BOUGHT = 1.15, 1.4  # a grown top is so much looser over a grown, a bought bottom
 AS_BOUGHT = 0.4  # how often a piece of the pack keeps its own colours
-HIDDEN_M = 0.004  # what lies so far under a garment is not seen
+HIDDEN_M = 0.0  # what lies so far under a garment is not seen
 LAB_TOPS: dict[bool, Weighted] = {
     False: {"tank": 3, "fitted_tshirt": 3, "tshirt": 4, "": 3},
     True: {"tank": 4, "fitted_tshirt": 4, "tshirt": 2, "bra": 3},
@@ -139,8 +139,8 @@ class Closet:
         formal = upper is not None and "elegant" in upper.surface.mesh.name
         bottom = "trousers" if formal else bottom
         sewn_top = sewn_of(top, rng)
-        if lower is not None:
-            sewn_top = sewn_top._replace(looseness=OVER_BOUGHT * sewn_top.looseness)
+        wide = OVER_BOUGHT if lower is not None else OVER_SEWN
+        sewn_top = sewn_top._replace(looseness=wide * sewn_top.looseness)
         over_shoes = lower is not None or CUT_OF[bottom].over_shoes
         return [upper or sewn_top], [lower or sewn_of(bottom, rng)], over_shoes
 
@@ -190,7 +190,7 @@ def pick(choices: dict[Name, float], rng: Generator) -> Name:
 def sewn_of(name: str, rng: Generator) -> Worn:
     """A garment of CUTS in some cloth."""
     slot = CUT_OF[name].slot
-    looseness = float(rng.uniform(0.8, 1.3))
+    looseness = float(rng.uniform(0.85, 1.2))
     if rng.random() < PATTERNED[slot]:
         texture = patterns.two_colour(
             pick(TWO_COLOURS[slot], rng), int(rng.integers(patterns.VARIANTS))
@@ -234,9 +234,9 @@ def _suits(garment: Garment, person: Person) -> bool:
 
 
 def _liking(garment: Garment) -> float:
-    """How readily a garment is chosen: bare bellies and jackets less than others."""
+    """How readily a garment is chosen: bare bellies, short skirts and jackets less than others."""
     name = garment.surface.mesh.name
-    return 0.4 if name.endswith("top") and ("female" in name or "elegant" in name) else 1.0
+    return 0.4 if name.startswith("female") or name == "male_elegantsuit01 top" else 1.0
 
 
 def _glossy(material: Material) -> Material:

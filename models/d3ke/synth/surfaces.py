@@ -7,11 +7,13 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import csr_matrix
+from scipy.spatial import cKDTree
 
 from d3ke.synth.body import INFLUENCES, ParametricBody, parametric_body
 from d3ke.synth.stage import Floats, Material, Mesh, Part, Triangles
 
 Ids = NDArray[np.int32]
+SKIRT_NEAR, SKIRT_NEAR_M, SKIRT_ROUNDS = 12, 0.02, 6  # vertices of skin, how near, smoothing
 BODY_VERTICES = 13380  # the first so many of the base mesh are skin
 OUTER_GROUPS = (
     "body", "helper-tights", "helper-skirt", "helper-hair", "helper-l-eye", "helper-r-eye",
@@ -145,6 +147,7 @@ class BaseMesh:
         self._corners = np.concatenate([body.faces[group] for group in OUTER_GROUPS])
         self._sums = corner_sums(self._corners, self.count)
         self._weights = dense_weights(body)
+        _let_skirt_follow_legs(self._weights, body)
 
     def skin(self, vertices: Floats) -> Skin:
         """A person's vertices, (V, 3), with their normals."""
@@ -195,6 +198,31 @@ def dense_weights(body: ParametricBody) -> Floats:
     rows = np.arange(len(dense))[:, None]
     np.add.at(dense, (rows, body.bones), body.weights)
     return dense
+
+
+def _let_skirt_follow_legs(weights: Floats, body: ParametricBody) -> None:
+    """Hang the helper skirt, in place, on what moves the nearest skin: a thigh pushes it along."""
+    faces = body.faces["helper-skirt"]
+    skirt = np.unique(faces)
+    skin = np.unique(body.faces["body"])
+    legs = [
+        bone.startswith(("upperleg", "lowerleg", "pelvis", "root", "spine0"))
+        for bone in body.bone_names
+    ]
+    skin = skin[weights[skin][:, legs].sum(axis=1) > 0.99]
+    place = body.template.numpy()
+    distance, near = cKDTree(place[skin]).query(place[skirt], k=SKIRT_NEAR)
+    share = 1 / (distance + SKIRT_NEAR_M)
+    share /= share.sum(axis=1, keepdims=True)
+    followed = np.einsum("sk,skr->sr", share, weights[skin[near]])
+    local = np.searchsorted(skirt, faces)
+    edges = np.concatenate([local[:, [0, 1]], local[:, [1, 2]], local[:, [2, 0]]])
+    edges = np.unique(np.concatenate([edges, edges[:, ::-1]]), axis=0)
+    degree = np.bincount(edges[:, 0])
+    mean = csr_matrix((1 / degree[edges[:, 0]], tuple(edges.T)))
+    for _ in range(SKIRT_ROUNDS):
+        followed = 0.5 * followed + 0.5 * (mean @ followed)
+    weights[skirt] = followed
 
 
 def itself(ids: Ids, lifts: Floats | None = None) -> Binding:
