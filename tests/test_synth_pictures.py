@@ -160,6 +160,21 @@ def test_the_backdrop_turns_with_the_camera(renderer: GlRenderer) -> None:
     assert np.abs(shown.astype(int) - middle).max() <= 6  # grey levels: half a pixel of the sky
 
 
+def test_the_light_comes_from_where_the_backdrop_is_bright(renderer: GlRenderer) -> None:
+    """However the panorama is turned, its brightest place is towards the sun."""
+    figure = block_figure((0.05, 0.05, 0.05), Material(None, RED))
+    for turn in (0.0, 1.3, -2.4):
+        surroundings = plain_surroundings(environment="park")
+        turned = type(surroundings)(**{**vars(surroundings), "turn": turn, "exposure": 0.05})
+        renderer.open(Stage((figure,), turned))
+        sun = about_y(turn) @ environment("park").sun
+        view = view_from(
+            (0, 1.5, 0), (float(sun[0]), 1.5 + float(sun[1]), float(sun[2])), still_bones()
+        )
+        shown = renderer.draw(view).rgb.mean(axis=2)
+        assert shown[40:56, 40:56].mean() > 3 * shown.mean()
+
+
 def test_a_hole_in_a_texture_is_a_hole(renderer: GlRenderer) -> None:
     texture = np.full((8, 8, 4), 255, np.uint8)
     texture[:, 4:, 3] = 0

@@ -58,11 +58,9 @@ class GlRenderer:
 
     def open(self, stage: Stage) -> None:
         """Make the stage ready; textures and panoramas of earlier ones are kept."""
-        self._shut()
-        self._opened = OpenStage(self.context, self._programs, stage)
-        around = stage.surroundings
-        self._textures.panorama(around.environment).use(UNITS["panorama"])
-        self._textures.of(around.backdrop).use(UNITS["photograph"])
+        with self.context:
+            self._shut()
+            self._opened = OpenStage(self.context, self._programs, stage)
 
     def draw(self, view: View, masks: bool = False) -> Picture:
         """The picture of a view; its masks where they are asked for."""
@@ -71,11 +69,12 @@ class GlRenderer:
         views = moments(view)
         finer = OVERSAMPLING if len(views) == 1 else 1.0
         drawn = []
-        for index, moment in enumerate(views):
-            self._prepare(opened, moment)
-            if index == 0:  # shadows hardly move within an exposure
-                self._cast_shadows(opened)
-            drawn.append(self._colours(opened, view.size, finer, masks))
+        with self.context:
+            for index, moment in enumerate(views):
+                self._prepare(opened, moment)
+                if index == 0:  # shadows hardly move within an exposure
+                    self._cast_shadows(opened)
+                drawn.append(self._colours(opened, view.size, finer, masks))
         colours = drawn[0][0]
         if len(views) > 1:
             colours = np.mean([picture for picture, _ in drawn], axis=0).astype(np.uint8)
@@ -86,7 +85,8 @@ class GlRenderer:
 
     def close(self) -> None:
         """Free what the renderer holds."""
-        self._shut()
+        with self.context:
+            self._shut()
         self.context.release()
 
     def _prepare(self, opened: OpenStage, view: View) -> None:
@@ -130,6 +130,8 @@ class GlRenderer:
         silhouette = _read(target, size)[..., 3] if masks else None
         for figure in opened.figures[1:]:
             self._draw_figure(figure, 0.0)
+        self._textures.panorama(opened.around.environment).use(UNITS["panorama"])
+        self._textures.of(opened.around.backdrop).use(UNITS["photograph"])
         self.context.enable_only(moderngl.DEPTH_TEST | moderngl.CULL_FACE)
         for surface in (*opened.furniture, *opened.room):
             self._draw_solid(surface)

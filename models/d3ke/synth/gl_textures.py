@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from d3ke.synth.environments import environment
 
-MOST_TEXTURES = 96  # kept on the card
+MOST_TEXTURES = 192  # kept on the card
 
 
 class Textures:
