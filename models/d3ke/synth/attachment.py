@@ -35,16 +35,16 @@ class Share(NamedTuple):
 
 
 SHARES = (
-    Share("back", "pelvis", "torso", {"spine05": 0.05, "spine04": 0.22, "spine03": 0.75}),
+    Share("back", "pelvis", "torso", {"spine05": 0.03, "spine04": 0.15, "spine03": 0.8}),
     Share("head_torso", "torso", "head", {"neck01": 0.25, "neck02": 0.5, "neck03": 0.8}),
     Share("radioulnar_r", "ulna_r", "radius_r", {"lowerarm01.R": 0.25, "lowerarm02.R": 0.75}),
     Share("radioulnar_l", "ulna_l", "radius_l", {"lowerarm01.L": 0.25, "lowerarm02.L": 0.75}),
 )
 # Of the upper arm's swing and of its twist about itself, so that skin does not wring.
 SWINGS: Mapping[str, tuple[float, float]] = {
-    "clavicle": (0.1, 0.0),
-    "shoulder01": (0.4, 0.2),
-    "upperarm01": (0.82, 0.5),
+    "clavicle": (0.08, 0.0),
+    "shoulder01": (0.35, 0.2),
+    "upperarm01": (0.78, 0.5),
 }
 # A raised arm is turned outwards by nature: the twist is counted from there, rad at straight up.
 RAISED_TWIST = np.pi / 2
