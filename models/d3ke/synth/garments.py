@@ -158,7 +158,9 @@ def _garments(path: Path, kind: str, name: str, texture: Pixels | None) -> list[
     for slot, chosen in pieces.items():
         label = name if len(pieces) == 1 else f"{name} {slot}"
         covers = _covers(where, binding, corners[chosen], hidden, slot)
-        surface = where.base.surface(label, binding, corners[chosen], corner_uv[chosen], covers)
+        surface = where.base.surface(
+            label, binding, corners[chosen], corner_uv[chosen], covers, by_nearness=slot == "shoes"
+        )
         made.append(Garment(slot, surface, texture))
     return made
 

@@ -4,8 +4,9 @@ from typing import NamedTuple
 
 import numpy as np
 
+from d3ke.synth.body import parametric_body
 from d3ke.synth.regions import Regions
-from d3ke.synth.stage import Floats, Part
+from d3ke.synth.stage import Floats, Mesh, Part
 from d3ke.synth.surfaces import Ids, Surface
 
 SOLE_BODIES = ("calcn_r", "toes_r", "calcn_l", "toes_l")
@@ -52,11 +53,10 @@ class Soles(NamedTuple):
 
 def soles_of(surface: Surface, regions: Regions) -> Soles:
     """The soles of something that is worn on the feet, or of bare skin."""
-    mix = surface.binding.mix
-    toe, foot = mix(regions.toe_share), mix(regions.foot_share)
-    place = surface.placed(regions.base.skin(regions.position))
-    floor = place[foot > 0.5, 1].min()
-    low = (foot > 0.4) & (place[:, 1] < floor + LOWER_M)
+    mesh = surface.mesh
+    toe, foot = _share(mesh, "toe"), _share(mesh, "toe", "foot")
+    place = surface.placed(regions.base.skin(regions.position))[surface.points]
+    low = (foot > 0.4) & (place[:, 1] < place[foot > 0.5, 1].min() + LOWER_M)
     right = place[:, 2] > 0
     groups = (
         low & (toe <= 0.5) & right,
@@ -64,8 +64,10 @@ def soles_of(surface: Surface, regions: Regions) -> Soles:
         low & (toe <= 0.5) & ~right,
         low & (toe > 0.5) & ~right,
     )
-    used = np.isin(np.arange(len(place)), surface.corners)
-    return Soles(tuple(
-        np.flatnonzero(np.isin(surface.points, np.flatnonzero(group & used))).astype(np.int32)
-        for group in groups
-    ))  # fmt: skip
+    return Soles(tuple(np.flatnonzero(group).astype(np.int32) for group in groups))
+
+
+def _share(mesh: Mesh, *names: str) -> Floats:
+    """How much each vertex hangs on the bones whose names begin so, (V,), 0..1."""
+    chosen = np.array([bone.startswith(names) for bone in parametric_body().bone_names])
+    return np.asarray((mesh.weights * chosen[mesh.bones]).sum(axis=1))

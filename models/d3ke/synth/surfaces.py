@@ -13,6 +13,7 @@ from d3ke.synth.body import INFLUENCES, ParametricBody, parametric_body
 from d3ke.synth.stage import Floats, Material, Mesh, Part, Triangles
 
 Ids = NDArray[np.int32]
+SHOE_NEAR, SHOE_NEAR_M = 6, 0.005  # vertices of skin, and how near counts as at the skin, m
 SKIRT_NEAR, SKIRT_NEAR_M, SKIRT_ROUNDS = 12, 0.02, 6  # vertices of skin, how near, smoothing
 BODY_VERTICES = 13380  # the first so many of the base mesh are skin
 OUTER_GROUPS = (
@@ -156,10 +157,18 @@ class BaseMesh:
 
     def influences(self, binding: Binding) -> tuple[NDArray[np.uint8], Floats]:
         """The strongest bones of a binding's points and their weights, (W, INFLUENCES) each."""
-        weights = np.maximum(binding.mix(self._weights), 0)
-        bones = np.argsort(-weights, axis=1, kind="stable")[:, :INFLUENCES]
-        kept = np.take_along_axis(weights, bones, axis=1)
-        return bones.astype(np.uint8), (kept / kept.sum(axis=1, keepdims=True)).astype(np.float32)
+        return _strongest(np.maximum(binding.mix(self._weights), 0))
+
+    def influences_near(self, points: Floats) -> tuple[NDArray[np.uint8], Floats]:
+        """Bones and weights, (W, INFLUENCES) each, of the skin nearest to points on the template.
+
+        For shoes: a stiff sole is bound to far corners of the foot, which tell nothing of its bend.
+        """
+        skin = self.body.template.numpy()[:BODY_VERTICES]
+        distance, near = cKDTree(skin).query(points, k=SHOE_NEAR)
+        share = 1 / (distance + SHOE_NEAR_M)
+        share = (share / share.sum(axis=1, keepdims=True)).astype(np.float32)
+        return _strongest(np.einsum("wk,wkr->wr", share, self._weights[near]))
 
     def share(self, *names: str) -> Floats:
         """How much each vertex hangs on the bones whose names begin so, (V,), 0..1."""
@@ -174,10 +183,18 @@ class BaseMesh:
         corner_uv: Floats,
         covers: Floats,
         drape: csr_matrix | None = None,
+        by_nearness: bool = False,
     ) -> Surface:
-        """A surface from triangles between points and the texture coordinates (F, 3, 2) there."""
+        """A surface from triangles between points and the texture coordinates (F, 3, 2) there.
+
+        by_nearness: it moves with the nearest skin, not with what it is bound to.
+        """
         points, uv, triangles = split_seams(corners, corner_uv)
-        bones, weights = self.influences(binding)
+        if by_nearness:
+            placed = binding.place(self.skin(self.body.template.numpy()))
+            bones, weights = self.influences_near(placed)
+        else:
+            bones, weights = self.influences(binding)
         mesh = Mesh(name, uv, bones[points], weights[points], triangles)
         return Surface(mesh, binding, corners, points, covers, drape)
 
@@ -198,6 +215,13 @@ def dense_weights(body: ParametricBody) -> Floats:
     rows = np.arange(len(dense))[:, None]
     np.add.at(dense, (rows, body.bones), body.weights)
     return dense
+
+
+def _strongest(weights: Floats) -> tuple[NDArray[np.uint8], Floats]:
+    """The INFLUENCES strongest of bones (W, R), and their weights, which sum to 1 again."""
+    bones = np.argsort(-weights, axis=1, kind="stable")[:, :INFLUENCES]
+    kept = np.take_along_axis(weights, bones, axis=1)
+    return bones.astype(np.uint8), (kept / kept.sum(axis=1, keepdims=True)).astype(np.float32)
 
 
 def _let_skirt_follow_legs(weights: Floats, body: ParametricBody) -> None:
