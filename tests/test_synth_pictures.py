@@ -352,6 +352,22 @@ def test_surroundings_follow_the_seed_and_leave_the_person_free() -> None:
             assert eye[1] < first.room[1]
 
 
+def test_some_things_hide_a_part_of_the_person_but_never_all(renderer: GlRenderer) -> None:
+    figure, path = block_figure(MAN, Material(None, RED)), np.full((2, 3), (0, 0.95, 0), np.float32)
+    hidden = []
+    for seed in range(80):
+        rng = np.random.default_rng(seed)
+        eye = np.array([rng.uniform(2.2, 5), rng.uniform(0.4, 2.2), rng.uniform(-1, 1)])
+        renderer.open(Stage((figure,), draw_surroundings(rng, (), path, eye)))
+        view = view_from(tuple(eye), (0.0, 0.9, 0.0), still_bones(), size=(64, 64))
+        picture = renderer.draw(view, masks=True)
+        assert picture.person is not None
+        assert picture.silhouette is not None
+        hidden.append(1 - picture.person.sum() / picture.silhouette.sum())
+    assert np.mean(np.array(hidden) > 0.03) > 0.04
+    assert max(hidden) < 0.6
+
+
 def test_own_photographs_are_used_and_an_empty_folder_is_named(tmp_path: Path) -> None:
     path, eye = np.zeros((4, 3), np.float32), np.array([3.0, 1.4, 0.0])
     with pytest.raises(D3keError, match="no photographs"):

@@ -6,6 +6,7 @@ import numpy as np
 from numpy.random import Generator
 from numpy.typing import NDArray
 
+from d3ke.synth.furniture import BACK_M
 from d3ke.synth.stage import Floats, Furniture, FurnitureKind
 
 Array = NDArray[np.float64]
@@ -143,6 +144,7 @@ def _occluder(rng: Generator, ground: Ground) -> Furniture | None:
         return None
     if np.linalg.norm(path - spot, axis=1).min() < 0.6 + width / 2:
         return None
-    kind: FurnitureKind = "chair" if 0.35 < height < 0.5 and rng.random() < 0.5 else "box"
-    size = (float(rng.uniform(0.15, 0.45)), height, max(width, 0.4) if kind == "chair" else width)
-    return Furniture(kind, (float(spot[0]), 0.0, float(spot[1])), heading, size)
+    place = float(spot[0]), 0.0, float(spot[1])
+    if 0.35 < height - BACK_M < 0.5:  # a chair's height is its seat's
+        return Furniture("chair", place, heading, (0.45, height - BACK_M, 0.45))
+    return Furniture("box", place, heading, (float(rng.uniform(0.15, 0.45)), height, width))

@@ -130,13 +130,14 @@ def _block(furniture: Furniture) -> list[Solid]:
     """A box; a tall one is a shelf that is open in front."""
     length, height, width = furniture.size
     if furniture.kind == "box" and height > SHELF_M:
+        inner, rise = width - 2 * SLAB_M, (height - SLAB_M) / BOARDS
         boards = [
-            cuboid((0, height * (index + 0.5) / BOARDS, 0), (length, SLAB_M, width))
-            for index in range(BOARDS)
+            cuboid((SLAB_M / 2, rise * index + SLAB_M / 2, 0), (length - SLAB_M, SLAB_M, inner))
+            for index in range(BOARDS + 1)
         ]
         z, back = (width - SLAB_M) / 2, (SLAB_M - length) / 2
         sides = [cuboid((0, height / 2, side), (length, height, SLAB_M)) for side in (-z, z)]
-        return [*boards, *sides, cuboid((back, height / 2, 0), (SLAB_M, height, width), METAL)]
+        return [*boards, *sides, cuboid((back, height / 2, 0), (SLAB_M, height, inner), METAL)]
     return [cuboid((0, height / 2, 0), (length, height, width))]
 
 

@@ -315,7 +315,7 @@ THING_FRAGMENT = (
     + """
 void main() {
     vec3 albedo = to_linear(texture(surface, uv).rgb) * tint.rgb * part;
-    float sunlit = texture(shadow_map, in_shadow_map(place, normal, 0.015));
+    float sunlit = texture(shadow_map, in_shadow_map(place, normal, 0.02));
     float open = 0.6 + 0.4 * smoothstep(0.0, 0.35, place.y);  // the floor is near
     colour = vec4(to_screen(shade(albedo, place, normal, tint.a, sky * open, sunlit)), 0.0);
 }

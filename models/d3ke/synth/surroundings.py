@@ -96,7 +96,7 @@ def draw_surroundings(
     away = path.mean(axis=0) - eye
     ahead = float(np.arctan2(away[2], away[0]))
     turn = ahead + rng.normal(0, 0.25) if photo is not None else rng.uniform(-np.pi, np.pi)
-    sun, sun_colour = _sun(rng, light, float(turn))
+    sun, sun_colour = _sun(rng, light, float(turn), 0.8 if photo is not None else 2.6)
     exposure = _exposure(rng, light, sun_colour)
     room, middle = _room(rng, place, furniture, path, eye)
     floor, floor_scale = _floor(rng, place, light, photo, sun[1] * sun_colour, exposure)
@@ -158,13 +158,13 @@ def _choice(rng: Generator, names: tuple[str, ...]) -> str:
     return names[rng.integers(len(names))]
 
 
-def _sun(rng: Generator, light: Environment, turn: float) -> tuple[Floats, Floats]:
-    """Direction (3,) and colour (3,) of the sun or lamp."""
+def _sun(rng: Generator, light: Environment, turn: float, most: float) -> tuple[Floats, Floats]:
+    """Direction (3,) and colour (3,) of the sun or lamp; `most` over the sky's light."""
     sun = about_y(turn) @ light.sun
     sun[1] = max(sun[1], rng.uniform(0.2, 0.5))
     sun /= np.linalg.norm(sun)
     if light.name in SUNNY:
-        strength = rng.uniform(0.8, 2.6)
+        strength = rng.uniform(0.3 * most, most)
     elif light.indoors:
         strength = rng.uniform(0.15, 0.9)
     else:

@@ -152,7 +152,7 @@ def _grain(rng: Generator, side: int) -> Floats:
     fibres = np.asarray(cv2.blur(np.tile(fibres, 3), (side // 4, 1)), np.float32)
     fibres = fibres[:, side : 2 * side]
     fibres /= fibres.std()
-    warm = np.array([1.0, 0.93, 0.84], np.float32)
+    warm = np.array([1.0, 0.97, 0.93], np.float32)
     wood = 0.85 * warm * (1 + 0.045 * fibres[..., None] * np.array([1, 1.2, 1.5], np.float32))
     return np.asarray(wood, np.float32)
 
