@@ -255,6 +255,18 @@ def test_skins_of_the_pack_reach_every_tone_for_both_sexes(pack: Pack) -> None:
                 assert reached == pytest.approx(float(skin_albedo(tone).mean()), rel=0.15)
 
 
+def test_heels_of_shoes_hang_on_the_foot_and_tips_on_the_toes(pack: Pack) -> None:
+    toes = np.array([bone.startswith("toe") for bone in parametric_body().bone_names])
+    template = regions().base.skin(regions().position)
+    pairs = [piece.surface for piece in pack.of("shoes")] + [shoes(kind) for kind in SHOES]
+    for surface in pairs:
+        mesh = surface.mesh
+        share = (mesh.weights * toes[mesh.bones]).sum(axis=1)
+        forward = surface.placed(template)[surface.points, 0]
+        assert share[forward < 0.0].max() < 0.02
+        assert share[forward > 0.17].min() > 0.9
+
+
 def test_eyes_look_forward() -> None:
     surface, skin = eyes(), skin_of(1)
     part = surface.worn(skin, PLAIN)
