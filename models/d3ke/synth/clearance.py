@@ -32,12 +32,12 @@ LIMBS: dict[str, Capsule] = {
 }
 MOVED = ("arm_flex", "arm_add", "arm_rot", "elbow_flex", "hip_adduction", "hip_rotation")
 # What a radian in one step costs, as metres of depth, and of change of a correction's rate.
-COST_M, ROUGH_M = 0.03, 0.08
+COST_M, ROUGH_M = 0.03, 0.6
 SOFT_M = 0.008  # bodies give way this much
 DEEP_M = 0.012  # less than this is left alone
 NEAR_M, LEAD_M = 0.09, 0.2  # axes nearer than this are led apart, this strongly
 WATCHED_M = 0.08  # pairs that never come this near are not looked at
-ROUNDS, STEP_RAD, FURTHEST_RAD = 12, 1e-2, 0.3
+ROUNDS, STEP_RAD, FURTHEST_RAD = 20, 1e-2, 0.3
 
 
 class Pair(NamedTuple):
@@ -84,6 +84,10 @@ class Clearance:
         self.second = np.array([labels.index(pair.second) for pair in pairs])
         self.ways = np.array([pair.way for pair in pairs])
         self.pelvis = names.index("pelvis")
+        # Arms make way for bodies, hips for the other leg.
+        legs = np.array([pair.first.startswith(("shank", "foot")) for pair in pairs])
+        hips = np.array([joint.startswith("hip") for _ in "rl" for joint in MOVED])
+        self.makes_way = legs[:, None] == hips
         radii = np.array([radius for *_, radius in capsules.values()])
         self.reach = radii[self.first] + radii[self.second]
         ends = [end for start, stop, _ in capsules.values() for end in (start, stop)]
@@ -114,6 +118,7 @@ class Clearance:
             if depths[0].max() < DEEP_M:
                 break
             change = ((depths[1:] - depths[0]) / STEP_RAD).transpose(1, 2, 0)  # (T, P, U)
+            change = change * self.makes_way[near]
             away = q[:, self.moved].double().numpy() - planned
             step = smooth_step(change, -depths[0], np.zeros_like(away), cost, away, rough)
             q = q.clone()

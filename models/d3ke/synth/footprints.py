@@ -77,7 +77,7 @@ def plan_feet(
     bodies: (T, N, 4, 4) with the pelvis at the origin; carries: (T, 2); levels: (T, 2) m.
     """
     names, coordinates = skeleton.osim.body_names, skeleton.osim.coordinate_names
-    found, feet, centres = stances(carries), [], []
+    found, feet, areas = stances(carries), [], []
     for side, suffix in enumerate(SIDES):
         first = bodies[:, names.index(f"calcn_{suffix}")].copy()
         first[:, :3, 3] += path
@@ -85,14 +85,14 @@ def plan_feet(
         foot = _Foot(
             suffix, soles[side], scales, first, mtp, levels[:, side], first.copy(), mtp.copy()
         )
-        centres += _stand(skeleton, foot, [s for s in found if s.side == side])
+        areas += _stand(skeleton, foot, [s for s in found if s.side == side])
         feet.append(foot)
     middle = [levels[(s.begin + s.end) // 2, s.side] for s in found]
-    places = np.reshape(centres, (-1, 2))
+    places = np.reshape(areas, (-1, 3))
     moves, furniture = align(motion, places, np.array(middle))
     right = _sideways(bodies[:, names.index("pelvis"), :3, 2])
     if not any(thing.kind == "beam" for thing in furniture):
-        moves += _own_side(found, places, path, right)
+        moves += _own_side(found, places[:, :2], path, right)
     for stance, move in zip(found, moves, strict=True):
         feet[stance.side].frames[stance.begin : stance.end, [0, 2], 3] += move
     for side, foot in enumerate(feet):
@@ -107,7 +107,10 @@ def plan_feet(
 
 
 def _stand(skeleton: SkeletalModel, foot: _Foot, found: list[Stance]) -> list[Array]:
-    """Let a foot stand still in its stances. Returns x and z of the middle of its sole in each."""
+    """Let a foot stand still in its stances.
+
+    Returns x and z of the middle of the sole in each, and half its length along x, m.
+    """
     if not found:
         return []
     yaw, pitch, roll = foot_angles(foot.first[:, :3, :3])
@@ -122,13 +125,15 @@ def _stand(skeleton: SkeletalModel, foot: _Foot, found: list[Stance]) -> list[Ar
         foot.frames[span, :3, :3] = foot_rotations(turn, rolled[span] + foot.sole.pitch, lean)
         foot.bent[span] = foot.sole.mtp + np.clip(rolled[span], -TOES_RAD, 0)
     points = _points(skeleton, foot)
-    centres = []
+    areas = []
     for stance in found:
         span = slice(stance.begin, stance.end)
         foot.frames[span, :3, 3] = _rolling(points[span], foot, span)
         frame = span.start + (span.stop - span.start) // 2
-        centres.append((points[frame].mean(axis=0) + foot.frames[frame, :3, 3])[[0, 2]])
-    return centres
+        low, high = points[frame].min(axis=0), points[frame].max(axis=0)
+        x, _, z = foot.frames[frame, :3, 3] + (low + high) / 2
+        areas.append(np.array([x, z, (high[0] - low[0]) / 2]))
+    return areas
 
 
 def _swing(skeleton: SkeletalModel, foot: _Foot, found: list[Stance]) -> None:

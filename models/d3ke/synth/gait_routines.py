@@ -127,6 +127,7 @@ def beam_walk(rng: Generator, time: Array) -> Routine:
     curves["pelvis_list"] += sway(rng, time, 0.5 * wobble, rate_hz=0.7)
     curves["lumbar_rotation"] += sway(rng, time, 0.7 * wobble)
     _straight_ahead(curves, time)
+    toes_ahead(curves)
     if rng.random() < 0.8:
         curves |= _wobbling(rng, time, arm_hold(rng, time, "sideways"), 2 * wobble)
     height = rng.uniform(0.03, 0.30)
@@ -173,7 +174,7 @@ def _stairs(rng: Generator, time: Array, tables: dict[str, Table], up: bool) -> 
     _straight_ahead(curves, time)
     if not up:
         levels = -levels
-    levels = levels - levels.min() + 1
+    levels = levels - np.floor(levels.min()) + 1
     steps = int(np.ceil(levels.max())) + int(rng.integers(0, 3)) * int(up)
     riser = rng.uniform(0.13, 0.185)
     size = (0.29 * steps, riser * steps, rng.uniform(0.7, 1.4))
@@ -195,6 +196,13 @@ def _keep_apart(rng: Generator, curves: Curves, width_m: tuple[float, float]) ->
         curves[f"hip_adduction_{side}"] = curves[f"hip_adduction_{side}"] - max(
             (inward - allowed) / 2, 0.0
         )
+
+
+def toes_ahead(curves: Curves) -> None:
+    """Feet along the way, as on a beam."""
+    for side in SIDES:
+        turn = curves[f"hip_rotation_{side}"]
+        curves[f"hip_rotation_{side}"] = turn - turn.mean()
 
 
 def _straight_toes(curves: Curves) -> None:

@@ -16,6 +16,7 @@ from d3ke.synth.activities import (
 )
 from d3ke.synth.arms import arm_gestures, arm_hold
 from d3ke.synth.curves import bumps, min_jerk, sway, waypoints
+from d3ke.synth.gait_routines import toes_ahead
 from d3ke.synth.routine import MakeRoutine, Routine
 from d3ke.synth.stage import Furniture
 from d3ke.synth.stance import SIDES
@@ -216,6 +217,7 @@ def beam_stand(rng: Generator, time: Array) -> Routine:
     curves["pelvis_list"] += sway(rng, time, 0.5 * wobble, rate_hz=0.6)
     free = SIDES[rng.integers(2)]
     _lift(rng, curves, free, 0.75 + 0.25 * np.sin(time * rng.uniform(0.5, 2.0)))
+    toes_ahead(curves)
     curves |= arm_hold(rng, time, "sideways")
     for side in SIDES:
         curves[f"arm_add_{side}"] += sway(rng, time, 1.5 * wobble, rate_hz=0.8)

@@ -12,23 +12,25 @@ from d3ke.synth.stage import Furniture
 Array = NDArray[np.float64]
 
 TREAD_M = (0.25, 0.34)  # depth of a step
+EDGE_M = 0.015  # between a foot and the next step
 TOES_M = 0.16  # a box ends this far ahead of the middle of the feet on it
 BEAM_END_M = 0.5  # a beam goes on this far beyond the outermost feet
 
 
 def align(
-    motion: PlannedMotion, centres: Array, levels: Array
+    motion: PlannedMotion, areas: Array, levels: Array
 ) -> tuple[Array, tuple[Furniture, ...]]:
     """Move stances onto what they stand on, and that under them.
 
-    centres: (C, 2) x and z of the middle of the sole in each stance; levels: (C,) height of what
-    it stands on, m. Returns moves (C, 2), m, and the furniture in place.
+    areas: (C, 3) x and z of the middle of the sole in each stance, and half its length along x;
+    levels: (C,) height of what it stands on, m. Returns moves (C, 2), m, and the furniture in place.
     """
+    centres = areas[:, :2]
     moves, placed = np.zeros_like(centres), []
     for thing in motion.furniture:
         raised = levels > 1e-3
         if thing.kind == "stairs" and len(centres):
-            stairs, ahead = _stairs(thing, centres, levels)
+            stairs, ahead = _stairs(thing, areas, levels)
             moves[:, 0] += ahead
             placed.append(stairs)
         elif thing.kind == "beam" and len(centres):
@@ -61,16 +63,17 @@ def floor_height(furniture: Sequence[Furniture], x: Array, z: Array) -> Array:
     return height
 
 
-def _stairs(thing: Furniture, centres: Array, levels: Array) -> tuple[Furniture, Array]:
+def _stairs(thing: Furniture, areas: Array, levels: Array) -> tuple[Furniture, Array]:
     """Stairs whose treads are as deep as the steps are long; how far each foot is off its own."""
     step = np.rint(levels * thing.steps / thing.size[1])  # 1 is the lowest
-    x, z = centres.T
+    x, z, reach = areas.T
     rising = thing.heading == 0
     depth = float(np.polyfit(step, x, 1)[0]) if len(set(step.tolist())) > 1 else 0.0
     depth = float(np.clip(depth if rising else -depth, *TREAD_M)) * (1 if rising else -1)
     lowest = float(np.median(x - depth * step))
     middle = lowest + depth * (thing.steps + 1) / 2
     size = (abs(depth) * thing.steps, *thing.size[1:])
-    return replace(
-        thing, place=(middle, 0.0, float(z.mean())), size=size
-    ), lowest + depth * step - x
+    # Feet longer than a tread stick out over its edge, not into the next step.
+    over = np.maximum(reach + EDGE_M - abs(depth) / 2, 0) * (-1 if rising else 1)
+    stairs = replace(thing, place=(middle, 0.0, float(z.mean())), size=size)
+    return stairs, lowest + depth * step + over - x
