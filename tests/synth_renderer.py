@@ -17,7 +17,7 @@ from d3ke.synth.stage import (
     Part,
     Surroundings,
     View,
-)  # fmt: skip
+)
 from d3ke.vision.camera import Camera
 
 BONES = 4

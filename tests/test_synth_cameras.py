@@ -1,9 +1,11 @@
-"""Phone cameras of synthetic clips: conventions, what they keep in the picture, their crops."""
+"""Phones that film synthetic people: conventions, what they keep in sight, crops, looks."""
 
+import cv2
 import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from d3ke.synth.exposure import draw_look, encode_jpeg, expose
 from d3ke.synth.phones import (
     FARTHEST_M,
     FILL,
@@ -134,3 +136,35 @@ def test_a_crop_has_no_roll_of_its_own() -> None:
         low, high = Camera(K, (256, 256), "").project(rays @ turn.T)
         assert high[0] == pytest.approx(low[0], abs=1e-3)  # px
         assert high[1] < low[1]
+
+
+def test_a_look_is_the_seeds_and_keeps_the_picture_recognisable() -> None:
+    y, x = np.mgrid[:96, :96]
+    rgb = np.stack([x * 2, y * 2, (x + y)], axis=-1).astype(np.uint8)
+    for seed in range(40):
+        first, again = (
+            expose(rgb, draw_look(rng), rng)
+            for rng in (np.random.default_rng(seed), np.random.default_rng(seed))
+        )
+        assert (first == again).all()
+        assert first.shape == rgb.shape
+        grey, was = first.mean(axis=2).ravel(), rgb.mean(axis=2).ravel()
+        assert np.corrcoef(grey, was)[0, 1] > 0.9
+
+
+def test_frames_of_a_clip_differ_only_by_noise() -> None:
+    rng = np.random.default_rng(5)
+    look = draw_look(rng)
+    rgb = np.full((64, 64, 3), 120, np.uint8)
+    one, two = (expose(rgb, look, rng).astype(float) for _ in range(2))
+    assert (one != two).any()
+    assert one.mean() == pytest.approx(two.mean(), abs=1.0)  # grey levels
+
+
+def test_a_kept_jpeg_has_the_pictures_colours() -> None:
+    look = draw_look(np.random.default_rng(0))
+    rgb = np.zeros((32, 32, 3), np.uint8)
+    rgb[..., 0] = 200
+    coded = np.frombuffer(encode_jpeg(rgb, look), np.uint8)
+    read = np.asarray(cv2.imdecode(coded, cv2.IMREAD_COLOR), np.uint8)[..., ::-1]
+    assert read[16, 16] == pytest.approx((200, 0, 0), abs=6)  # grey levels: JPEG's rounding
