@@ -23,7 +23,7 @@ def align(
     """Move stances onto what they stand on, and that under them.
 
     areas: (C, 3) x and z of the middle of the sole in each stance, and half its length along x;
-    levels: (C,) height of what it stands on, m. Returns moves (C, 2), m, and the furniture in place.
+    levels: (C,) height of what it stands on, m. Returns moves (C, 2), m, and furniture in place.
     """
     centres = areas[:, :2]
     moves, placed = np.zeros_like(centres), []
