@@ -256,11 +256,15 @@ def test_ctrl_c_ends_with_130_and_can_be_resumed(whole: Path, tmp_path: Path) ->
     assert hashes(output) == hashes(whole)
 
 
-def test_too_few_frames_for_a_clip_are_told(tmp_path: Path) -> None:
+def test_too_few_frames_for_a_clip_are_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)  # so a relative path, which the worker must find, too
     progress = Silent()
     options = PrepareOptions(workers=1, openable=True)
     few = replace(CONFIG, frames=4)
-    prepare_synthetic(tmp_path / "data", few, options, progress, made_source)
+    prepare_synthetic("data", few, options, progress, made_source)
+    assert (tmp_path / "data" / "train-000000.tar").is_file()
     (warning,) = progress.warnings
     assert "no clip among 4 frames" in warning
 

@@ -108,7 +108,7 @@ def prepare_synthetic(
     about = _about(config)
     beside = {"kind": about["kind"], "skeleton": osim.sha256, "d3ke": __version__}
     is_whole = journal.open(about["config"] | beside)
-    task = _Task(folder, config, osim.xml, open_source)
+    task = _Task(Path.cwd(), folder, config, osim.xml, open_source)
     films = film_jobs(plans, folder) if options.openable else []
     if options.openable and not films:
         progress.warn(f"{folder}: no clip among {config.frames} frames, so nothing to open")
@@ -155,6 +155,7 @@ def film_jobs(plans: Sequence[ClipPlan], folder: Path) -> list[FilmJob]:
 class _Task(NamedTuple):
     """What a worker needs to know for all of its jobs."""
 
+    here: Path  # where relative paths begin: a spawned process may begin elsewhere
     folder: Path
     config: SynthConfig
     osim: str
@@ -168,6 +169,7 @@ class _Maker:
         import torch
 
         torch.set_num_threads(1)
+        os.chdir(task.here)
         self.folder = task.folder
         self.osim = OsimModel.from_xml(task.osim)
         self.source: ClipSource = task.open_source(task.config, self.osim)

@@ -52,7 +52,7 @@ class Workers(Generic[Job, Result]):
     """A handful of processes. Use it as a context: they end with the block."""
 
     def __init__(self, start: Callable[[], "Work[Job, Result]"], count: int) -> None:
-        """start: makes what does the jobs, in the worker; it must pickle."""
+        """start: makes what does the jobs, in the worker, before the first; it must pickle."""
         self.start, self.count = start, count
         self._workers: list[_Worker] = []
 
@@ -61,7 +61,7 @@ class Workers(Generic[Job, Result]):
         with single_threaded(), _no_interrupt():
             for _ in range(self.count):
                 ours, theirs = context.Pipe()
-                process = context.Process(target=_serve, args=(theirs, self.start), daemon=True)
+                process = context.Process(target=_serve, args=(theirs,), daemon=True)
                 process.start()
                 theirs.close()
                 self._workers.append(_Worker(process, ours))
@@ -87,6 +87,9 @@ class Workers(Generic[Job, Result]):
         waiting = list(reversed(jobs))
         busy: dict[Any, _Worker] = {}
         for worker in self._workers:
+            # not as an argument of the process: where that dies early, a large one would block us
+            _send(worker, self.start)
+        for worker in self._workers:
             self._next(worker, waiting, busy)
         while busy:
             for connection in wait(list(busy)):
@@ -102,11 +105,15 @@ class Workers(Generic[Job, Result]):
     @staticmethod
     def _next(worker: _Worker, waiting: list[Job], busy: dict[Any, _Worker]) -> None:
         if waiting:
-            try:
-                worker.connection.send(waiting.pop())
-            except BrokenPipeError:
-                _received(worker)  # raises what it died of
+            _send(worker, waiting.pop())
             busy[worker.connection] = worker
+
+
+def _send(worker: _Worker, message: object) -> None:
+    try:
+        worker.connection.send(message)
+    except (BrokenPipeError, ConnectionResetError):
+        _received(worker)  # raises what it died of
 
 
 def _received(worker: _Worker) -> Any:
@@ -126,12 +133,12 @@ def _received(worker: _Worker) -> Any:
     return message
 
 
-def _serve(connection: "Connection[Any, Any]", start: Callable[[], "Work[Any, Any]"]) -> None:
+def _serve(connection: "Connection[Any, Any]") -> None:
     """The life of a worker, until whoever started it is gone or a job fails."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     with suppress(BrokenPipeError, ConnectionResetError):
         try:
-            _work(connection, start)
+            _work(connection)
         except D3keError as error:
             kind = OptionError if isinstance(error, OptionError) else D3keError
             connection.send(_Failed(kind, str(error)))
@@ -141,14 +148,17 @@ def _serve(connection: "Connection[Any, Any]", start: Callable[[], "Work[Any, An
             connection.send(_Broke(traceback.format_exc()))
 
 
-def _work(connection: "Connection[Any, Any]", start: Callable[[], "Work[Any, Any]"]) -> None:
-    work = start()
+def _work(connection: "Connection[Any, Any]") -> None:
+    work: Work[Any, Any] | None = None
     while True:
         try:
-            job = connection.recv()
+            message = connection.recv()
         except EOFError:
             return
-        connection.send(_Done(work(job, lambda count: connection.send(_Advanced(count)))))
+        if work is None:
+            work = message()
+            continue
+        connection.send(_Done(work(message, lambda count: connection.send(_Advanced(count)))))
 
 
 def cores() -> int:
