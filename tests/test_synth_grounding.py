@@ -156,7 +156,9 @@ def test_the_chair_is_left_out_where_nobody_sits_down() -> None:
     assert ground(SKELETON, short, scales, SOLE_BODIES, SOLES).furniture == ()
 
 
-@pytest.mark.parametrize("activity", ["stairs up", "stairs down", "beam stance", "beam walking"])
+@pytest.mark.parametrize(
+    "activity", ["stairs up", "stairs down", "beam stance", "beam walking", "treadmill running"]
+)
 def test_feet_stand_on_the_furniture(activity: str) -> None:
     for seed in range(3):
         _, result, _ = grounded(activity, seed)

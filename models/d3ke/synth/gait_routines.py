@@ -104,7 +104,7 @@ def treadmill_run(rng: Generator, time: Array) -> Routine:
 
 def treadmill(rng: Generator) -> Furniture:
     """A treadmill; grounding puts it under who walks on it."""
-    size = (rng.uniform(1.5, 2.2), rng.uniform(0.12, 0.25), rng.uniform(0.55, 0.9))
+    size = (rng.uniform(1.5, 2.2), rng.uniform(0.12, 0.25), rng.uniform(0.75, 1.0))
     return Furniture("treadmill", (0.0, 0.0, 0.0), 0.0, size)
 
 

@@ -73,7 +73,10 @@ def _ground(
     q[:, slides] = 0
     q = Clearance(skeleton).clear(q, scales)  # for this person's proportions
     floating = skeleton.bodies(q, scales).double().numpy()
-    levels = np.zeros((len(q), 2)) if motion.levels is None else motion.levels.astype(float)
+    decks = [thing.size[1] for thing in motion.furniture if thing.kind == "treadmill"]
+    levels = np.full((len(q), 2), max(decks, default=0.0))
+    if motion.levels is not None:
+        levels = levels + motion.levels
     growth = _leg_length(floating, skeleton.osim.body_names) / LEG_M
     carries = motion.stance
     if carries is None:

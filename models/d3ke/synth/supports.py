@@ -48,10 +48,10 @@ def align(
 
 
 def floor_height(furniture: Sequence[Furniture], x: Array, z: Array) -> Array:
-    """Height of what feet can stand on at x, z (any shape), m. Chairs and belts don't count."""
+    """Height of what feet can stand on at x, z (any shape), m. Chairs don't count."""
     height = np.zeros(np.broadcast_shapes(np.shape(x), np.shape(z)))
     for thing in furniture:
-        if thing.kind not in ("stairs", "box", "beam"):
+        if thing.kind == "chair":
             continue
         ahead, aside = x - thing.place[0], z - thing.place[2]
         cosine, sine = np.cos(thing.heading), np.sin(thing.heading)
