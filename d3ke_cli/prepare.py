@@ -22,7 +22,10 @@ Output = Annotated[
     Path, typer.Option("--output", "-o", metavar="DATA", help="The data set's folder.")
 ]
 Seed = Annotated[
-    int, typer.Option("--seed", min=0, help="Seed of people, motions, cameras and places.")
+    int,
+    typer.Option(
+        "--seed", metavar="SEED", min=0, help="Seed of people, motions, cameras and places."
+    ),
 ]
 Motions = Annotated[
     Path | None,
@@ -51,7 +54,10 @@ Backgrounds = Annotated[
     ),
 ]
 Size = Annotated[
-    int, typer.Option("--size", min=64, max=2048, help="Side of a picture, in pixels.")
+    int,
+    typer.Option(
+        "--size", metavar="PIXELS", min=64, max=2048, help="Side of a picture, in pixels."
+    ),
 ]
 Workers = Annotated[
     int | None,
