@@ -111,7 +111,7 @@ def _placed(
     x, z = names.index("pelvis_tx"), names.index("pelvis_tz")
     start = q[0, [x, z]].double().numpy()
     way = q[-1, [x, z]].double().numpy() - start
-    belt = -way / (len(q) - 1) * bool(motion.belt_m_s)
+    belt = -way / max(len(q) - 1, 1) * bool(motion.belt_m_s)
     shift = np.arange(len(q))[:, None] * belt - start
     q = q.clone()
     q[:, [x, z]] += torch.from_numpy(shift).float()
