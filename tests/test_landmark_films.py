@@ -94,6 +94,17 @@ def test_resuming_makes_what_is_missing_and_nothing_else(folder: Path) -> None:
     assert lost.read_bytes() == before
     assert kept.stat().st_mtime_ns == stamp
     assert len(list(read_records(folder))) == 3
+    assert not list(folder.glob(".*"))
+
+
+def test_some_of_many_records_are_evenly_chosen(tmp_path: Path) -> None:
+    for number in range(7):
+        made_record(2, number).save(tmp_path / f"train{number:06d}.npz")
+    some = [record.q for record in read_records(tmp_path, most=3)]
+    assert len(some) == 3
+    for number, q in zip((0, 2, 4), some, strict=True):
+        np.testing.assert_array_equal(q, made_record(2, number).q)
+    assert len(list(read_records(tmp_path, most=9))) == 7
 
 
 def test_records_are_not_mixed_with_those_of_other_options(folder: Path) -> None:

@@ -19,6 +19,7 @@ from d3ke.synth.plans import SynthConfig, clips_only
 from d3ke.vision.person import open_finder
 from d3ke.workers import Advance, Workers, cores
 
+KILLED = ".*.npz"  # what a writer that was killed leaves behind
 VALID_SHARE = 0.1  # part of the clips that training does not see
 
 
@@ -139,6 +140,8 @@ def _begin(output: Path, config: LandmarkRecordsConfig, resume: bool) -> None:
                 f"{output}: was begun with another {', '.join(other)}. Resume with the same "
                 "options, or name another folder."
             )
+        for left_behind in output.glob(KILLED):
+            left_behind.unlink()
         return
     try:
         output.mkdir(parents=True, exist_ok=True)

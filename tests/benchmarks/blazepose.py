@@ -19,7 +19,7 @@ from scipy.stats import ks_2samp
 
 from d3ke.errors import D3keError
 from d3ke.skeleton import default_model
-from d3ke.synth.landmark_errors import fit_noise
+from d3ke.synth.landmark_errors import ENOUGH_CLIPS, fit_noise
 from d3ke.synth.landmark_evidence import LandmarkEvidence
 from d3ke.synth.landmark_noise import VIEWS, LandmarkNoise, landmark_noise
 from d3ke.synth.landmark_places_fit import image_errors, sector
@@ -233,7 +233,8 @@ def tables(folder: Path, data: Path | None) -> Iterator[tuple[str, pd.DataFrame]
                         "found %": 100 * of_real.mean()}  # fmt: skip
         yield "scores", scores_table(rendered, real)
     yield "found", pd.DataFrame(rows).T
-    noise, clips = fit_noise(read_records(folder), default_model(), landmark_noise())
+    records = read_records(folder, most=ENOUGH_CLIPS)
+    noise, clips = fit_noise(records, default_model(), landmark_noise())
     clips = clips[::2]  # without the mirrored ones
     share = noise.flat_feet / 2
     errors = image_errors(clips, noise.places.offsets_m, share, np.zeros((VIEWS, 33, 2)))

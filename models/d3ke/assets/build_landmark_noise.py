@@ -12,7 +12,7 @@ from pathlib import Path
 
 from d3ke.skeleton import default_model
 from d3ke.skeleton.landmark_places import ASSETS
-from d3ke.synth.landmark_errors import fit_noise
+from d3ke.synth.landmark_errors import ENOUGH_CLIPS, fit_noise
 from d3ke.synth.landmark_noise import landmark_noise, save_noise
 from d3ke.synth.landmark_records import INDEX, read_records
 
@@ -23,7 +23,8 @@ def main() -> None:
     parser.add_argument("records", type=Path)
     parser.add_argument("output", type=Path, nargs="?", default=ASSETS)
     arguments = parser.parse_args()
-    noise, clips = fit_noise(read_records(arguments.records), default_model(), landmark_noise())
+    records = read_records(arguments.records, most=ENOUGH_CLIPS)
+    noise, clips = fit_noise(records, default_model(), landmark_noise())
     source = {
         "what": "BlazePose full on rendered people (d3ke.synth), d3ke prepare landmarks",
         "clips": len(clips) // 2,

@@ -19,7 +19,7 @@ from d3ke.synth.landmark_places_fit import (
 from d3ke.synth.landmark_records import LandmarkRecord
 from d3ke.synth.landmark_world_fit import fit_world
 
-LEAST_CLIPS = 20
+LEAST_CLIPS, ENOUGH_CLIPS = 20, 600  # more tell little more, and fill the memory
 
 
 def fit_noise(

@@ -93,14 +93,17 @@ class LandmarkRecord:
         return LandmarkRecord(landmarks=landmarks, size=size, info=info, **arrays)
 
 
-def read_records(folder: Path, split: str | None = None) -> Iterator[LandmarkRecord]:
+def read_records(
+    folder: Path, split: str | None = None, most: int | None = None
+) -> Iterator[LandmarkRecord]:
     """The records of a folder in the order of their names; those of one split if it is named.
 
-    Raises D3keError where there is none.
+    most: no more than so many, evenly chosen. Raises D3keError where there is none.
     """
     paths = sorted(folder.glob(RECORDS if split is None else f"{split}{RECORDS}"))
     if not paths:
         what = "landmark records" if split is None else f"landmark records of the split {split}"
         raise D3keError(f"{folder}: no {what}. Make them with d3ke prepare landmarks.")
-    for path in paths:
+    step = max(1.0, len(paths) / most) if most else 1.0
+    for path in (paths[int(i * step)] for i in range(int(len(paths) / step))):
         yield LandmarkRecord.load(path)

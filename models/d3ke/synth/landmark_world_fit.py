@@ -15,6 +15,7 @@ from d3ke.synth.landmark_places_fit import NORMAL_MAD
 from d3ke.vision.world_landmarks import WorldRegression
 
 Array = NDArray[np.float64]
+Floats = NDArray[np.float32]  # what there is much of
 
 RIDGE = 1e-3  # of the mean square of a feature
 ROUNDS = 4  # of reweighting
@@ -35,9 +36,9 @@ class WorldFit(NamedTuple):
 class _Bones(NamedTuple):
     """Of one clip: true (T, 35, 3), seen (T, 35, 3), features (T, 35, 16), doubt (T, 35, 1)."""
 
-    seen: Array
-    features: Array
-    doubt: Array
+    seen: Floats
+    features: Floats
+    doubt: Floats
 
 
 def fit_world(
@@ -59,11 +60,10 @@ def fit_world(
     )
     coefficients = _regress(bones, start)
     expected, elsewhere = (
-        [np.einsum("tbf,bfd->tbd", clip.features, coefficients) for clip in part]
-        for part in (bones, moved)
+        [_expected(clip, coefficients) for clip in part] for part in (bones, moved)
     )
     length = start.length_m.double().numpy()[:, None]
-    rest = _compared(expected, [clip.seen for clip in bones], length)
+    rest = _compared(expected, [clip.seen.astype(np.float64) for clip in bones], length)
     between, within = _covariances(rest.errors, bones, memory)
     between = between - _covariance(_compared(expected, elsewhere, length).means)
     clip_noise, frame_noise = _cholesky(between), _cholesky(within)
@@ -81,6 +81,11 @@ def fit_world(
     )
     x, y, z, scale = (float(value) for value in excess)
     return WorldFit(regression, (x, y, z), scale, _memory(rest.errors, bones))
+
+
+def _expected(clip: _Bones, coefficients: Array) -> Array:
+    """What the regression says of a clip, (T, 35, 3)."""
+    return np.asarray(np.einsum("tbf,bfd->tbd", clip.features, coefficients))
 
 
 class _Compared(NamedTuple):
@@ -122,7 +127,7 @@ def _bones(clip: LandmarkEvidence, regression: WorldRegression) -> _Bones:
     hidden = torch.from_numpy(clip.hidden[usable]).unsqueeze(2)
     doubt = 1 + (regression.bones_from_landmarks.abs() @ hidden).clamp(max=1)
     features = regression.features(true, pelvis)
-    return _Bones(seen.double().numpy(), features.double().numpy(), doubt.double().numpy())
+    return _Bones(seen.numpy(), features.numpy(), doubt.numpy())
 
 
 def _regress(bones: Sequence[_Bones], start: WorldRegression) -> Array:
@@ -132,7 +137,8 @@ def _regress(bones: Sequence[_Bones], start: WorldRegression) -> Array:
     certain = np.concatenate([clip.doubt[..., 0] for clip in bones]) ** -2.0
     coefficients = np.zeros((*features.shape[1:], 3))
     for bone in range(features.shape[1]):
-        X, y, weight = features[:, bone], seen[:, bone], certain[:, bone]
+        X = features[:, bone].astype(np.float64)
+        y, weight = seen[:, bone].astype(np.float64), certain[:, bone]
         ridge = RIDGE * np.diag((X**2).mean(axis=0)) * len(X)
         robust = np.ones(len(X))
         for _ in range(ROUNDS):
