@@ -21,7 +21,7 @@ DISTANCE_M, FARTHEST_M = (1.5, 7.0), 14.0  # a long walk is filmed from farther 
 HEIGHT_M, HIGH_M, HIGH_SHARE = (0.3, 2.2), (2.2, 3.0), 0.1
 UPRIGHT_SD_DEG, TILTED_DEG, TILTED_SHARE = 1.5, 30.0, 0.2
 FILL = (0.3, 0.95)  # of the picture's height, the person's
-CUT_SHARE, CUT_CLOSER = 0.05, (0.6, 0.85)
+CUT_SHARE, CUT_FILL, CLOSEST_M = 0.05, (1.1, 1.7), 0.8  # cameras that cut people off
 HELD_SHARE, FOLLOW_SHARE = 0.3, 0.6  # held in hands; of those, turned after the person
 SHAKE_DEG, SHAKE_M = (0.15, 1.2), (0.003, 0.025)  # standard deviations
 FOLLOW_LAG_S = 0.4
@@ -156,19 +156,20 @@ def _stand(
     tilted = rng.random() < TILTED_SHARE
     roll_deg = rng.uniform(-TILTED_DEG, TILTED_DEG) if tilted else rng.normal(0, UPRIGHT_SD_DEG)
     roll = float(np.radians(roll_deg))
-    least = float(np.exp(rng.uniform(*np.log(DISTANCE_M))))
+    small_m = float(high[1] - low[1]) * K[1, 1] / size[1]  # distance / share of the picture
+    least = min(float(np.exp(rng.uniform(*np.log(DISTANCE_M)))), 0.9 * small_m / FILL[0])
     fill = float(rng.uniform(*FILL))
 
     def placed(distance: float) -> tuple[Array, Array]:
         eye = middle * (1, 0, 1) + away * distance + np.array([0, height, 0])
         return _centred(K, size, points, eye, look_at(eye, middle, roll)), eye
 
+    if rng.random() < CUT_SHARE:
+        nearer = float(((points - middle) @ away).max())
+        return placed(nearer + max(CLOSEST_M, small_m / rng.uniform(*CUT_FILL)))
     distance = least
     while distance < FARTHEST_M and not _fits(K, size, points, *placed(distance), fill):
         distance *= 1.12
-    if rng.random() < CUT_SHARE:
-        distance *= rng.uniform(*CUT_CLOSER)
-        return placed(distance)
     R, eye = placed(distance)
     return _off_centre(rng, K, size, points, R, eye), eye
 
