@@ -115,6 +115,13 @@ def test_records_are_not_mixed_with_those_of_other_options(folder: Path) -> None
         prepare_landmarks(folder, other, resume=True, filmer=FakeFilms)
 
 
+def test_motions_that_are_not_there_leave_no_folder_behind(tmp_path: Path) -> None:
+    config = replace(CONFIG, motions=tmp_path / "nowhere")
+    with pytest.raises(D3keError, match="nowhere"):
+        prepare_landmarks(tmp_path / "records", config, filmer=FakeFilms)
+    assert not (tmp_path / "records").exists()
+
+
 def test_a_damaged_record_is_named(tmp_path: Path) -> None:
     made_record(20, 0).save(tmp_path / "train000000.npz")
     whole = (tmp_path / "train000000.npz").read_bytes()

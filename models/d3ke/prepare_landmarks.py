@@ -126,10 +126,9 @@ def _path(output: Path, plan: Plan) -> Path:
 
 def _begin(output: Path, config: LandmarkRecordsConfig, resume: bool) -> None:
     """The folder, with what its records follow from."""
-    index = output / INDEX
+    index, now = output / INDEX, config.facts()
     if index.exists():
         began = json.loads(read_text(index)).get("config", {})
-        now = config.facts()
         other = sorted(name for name in {*began, *now} if began.get(name) != now.get(name))
         if not resume:
             raise D3keError(
