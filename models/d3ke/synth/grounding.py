@@ -120,7 +120,7 @@ def _placed(
         replace(thing, place=(thing.place[0] - start[0], 0.0, thing.place[2] - start[1]))
         for thing in furniture
     ]
-    placed = place_furniture(skeleton, moved, q, bodies, way)
+    placed = place_furniture(skeleton, moved, scales, q, bodies, way)
     return q, bodies, placed, np.array([belt[0], 0.0, belt[1]])
 
 

@@ -13,16 +13,22 @@ from d3ke.synth.stage import Furniture
 
 Array = NDArray[np.float64]
 
-BUTTOCK_M = 0.095  # hip centre over the seat it sits on, at pelvis scale 1
+# Hip centre over a seat for each scale of depth times width of the pelvis; of ten made adults.
+BUTTOCK_M = 0.085
 SEATED_RAD = np.radians(65.0)  # knees bent less than this do not sit on a chair
 
 
 def place_furniture(
-    skeleton: SkeletalModel, furniture: Sequence[Furniture], q: Tensor, bodies: Tensor, way: Array
+    skeleton: SkeletalModel,
+    furniture: Sequence[Furniture],
+    scales: Tensor,
+    q: Tensor,
+    bodies: Tensor,
+    way: Array,
 ) -> tuple[Furniture, ...]:
     """Chairs under who sits on them, treadmills under who walks there; the rest is in place.
 
-    q: (T, K); bodies: (T, N, 4, 4) in ground; way: (2,) x and z that the pelvis goes on a belt, m.
+    scales: (N, 3); q: (T, K); bodies: (T, N, 4, 4) in ground; way: (2,) x and z that the pelvis goes on a belt, m.
     """
     coordinates, names = skeleton.osim.coordinate_names, skeleton.osim.body_names
     knees = [coordinates.index(f"knee_angle_{side}") for side in "rl"]
@@ -31,7 +37,8 @@ def place_furniture(
         if thing.kind == "chair":
             seated = int(bodies[:, names.index("pelvis"), 1, 3].argmin())
             if float(q[seated, knees].mean()) > SEATED_RAD:
-                placed.append(_chair(thing, bodies[seated], names))
+                depth, _, width = scales[names.index("pelvis")].tolist()
+                placed.append(_chair(thing, bodies[seated], names, BUTTOCK_M * depth * width))
         elif thing.kind == "treadmill":
             placed.append(_treadmill(thing, bodies[:, names.index("pelvis"), :3, 3], way))
         else:
@@ -39,7 +46,7 @@ def place_furniture(
     return tuple(placed)
 
 
-def _chair(thing: Furniture, bodies: Tensor, names: Sequence[str]) -> Furniture:
+def _chair(thing: Furniture, bodies: Tensor, names: Sequence[str], over_seat_m: float) -> Furniture:
     """A chair under the pelvis. bodies: (N, 4, 4), seated."""
     hips = torch.stack([bodies[names.index(f"femur_{side}"), :3, 3] for side in "rl"]).mean(dim=0)
     forward = bodies[names.index("pelvis"), :3, 0]
@@ -51,7 +58,7 @@ def _chair(thing: Furniture, bodies: Tensor, names: Sequence[str]) -> Furniture:
         0.0,
         float(hips[2]) - ahead * np.sin(heading),
     )
-    seat = float(hips[1]) - BUTTOCK_M
+    seat = float(hips[1]) - over_seat_m
     return replace(thing, place=place, heading=heading, size=(length, seat, width))
 
 
