@@ -28,7 +28,8 @@ def place_furniture(
 ) -> tuple[Furniture, ...]:
     """Chairs under who sits on them, treadmills under who walks there; the rest is in place.
 
-    scales: (N, 3); q: (T, K); bodies: (T, N, 4, 4) in ground; way: (2,) x and z that the pelvis goes on a belt, m.
+    scales: (N, 3); q: (T, K); bodies: (T, N, 4, 4) in ground; way: (2,) x and z, m, that the
+    pelvis would go if a belt stood still.
     """
     coordinates, names = skeleton.osim.coordinate_names, skeleton.osim.body_names
     knees = [coordinates.index(f"knee_angle_{side}") for side in "rl"]
