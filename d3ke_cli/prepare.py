@@ -50,7 +50,7 @@ Backgrounds = Annotated[
     typer.Option(
         "--backgrounds",
         metavar="DIR",
-        help="Folder of photographs to stand before. [default: rooms and panoramas only]",
+        help="Folder of photographs to stand before, beside those that ship. [default: none]",
     ),
 ]
 Size = Annotated[

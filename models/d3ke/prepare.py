@@ -36,7 +36,8 @@ LICENCES = {
     "skeleton": "BSD-3-Clause: figures of Pose2Sim's Simple model",
     "motions": "procedural ones: Apache-2.0, as d3ke; recorded ones: as the folder's own files say",
     "wardrobe": "as the folder's own files say; without one: Apache-2.0, as d3ke",
-    "backgrounds": "as the folder's own files say; without one: Apache-2.0, as d3ke",
+    "backgrounds": "panoramas CC0-1.0; photographs CC0-1.0, CC-BY-4.0, CC-BY-2.0 or public domain, "
+    "as NOTICE and the package's SOURCES.json say; a folder's as its own files say",
 }
 
 

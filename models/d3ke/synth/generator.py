@@ -11,6 +11,7 @@ from numpy.random import Generator
 from numpy.typing import NDArray
 
 from d3ke.dataset.sample import Sample
+from d3ke.dataset.source import BOXES
 from d3ke.skeleton.osim import OsimModel
 from d3ke.synth.exposure import encode_jpeg, expose
 from d3ke.synth.gl import open_renderer
@@ -22,7 +23,6 @@ from d3ke.synth.takes import Studio, Take
 Floats = NDArray[np.float32]
 Doubles = NDArray[np.float64]
 
-CROP = 1.5  # a picture shows this many times the person's box
 MOMENTS, MOMENT_STEP = 6, 6  # independent frames taken of one motion, this many frames apart
 WINDOW = 1.15  # a film shows this many times the box of the whole clip
 
@@ -59,12 +59,15 @@ class Film(NamedTuple):
 
 
 class SyntheticPeople:
-    """Makes the clips of a configuration. Opens its renderer when the first picture is due."""
+    """Makes the clips of a configuration.
+
+    Raises D3keError where nothing can be drawn, or a folder is missing or holds what is no use.
+    """
 
     def __init__(self, config: SynthConfig, osim: OsimModel) -> None:
         self.config, self.osim = config, osim
         self.studio = Studio(config, osim)
-        self._renderer: Renderer | None = None
+        self._renderer: Renderer = open_renderer()
 
     def plans(self) -> list[ClipPlan]:
         """What the data set consists of."""
@@ -129,9 +132,7 @@ class SyntheticPeople:
 
     def close(self) -> None:
         """Free the renderer."""
-        if self._renderer is not None:
-            self._renderer.close()
-            self._renderer = None
+        self._renderer.close()
 
     @property
     def _pelvis(self) -> int:
@@ -141,8 +142,6 @@ class SyntheticPeople:
         self, take: Take, views: Iterator[View], rng: Generator
     ) -> Iterator[NDArray[np.uint8]]:
         """Pictures of views, as a phone would have taken them."""
-        if self._renderer is None:
-            self._renderer = open_renderer()
         self._renderer.open(take.stage)
         for view in views:
             yield expose(self._renderer.draw(view).rgb, take.look, rng)
@@ -155,7 +154,7 @@ class SyntheticPeople:
         boxes = [person_box(take, index) for index in chosen]
         size = self.config.size
         crops = [
-            crop_camera(phone, i, box, size, CROP) for i, box in zip(chosen, boxes, strict=True)
+            crop_camera(phone, i, box, size, BOXES) for i, box in zip(chosen, boxes, strict=True)
         ]
         root = _in_camera(acted.bodies[:, self._pelvis].numpy(), phone.R, phone.t)
         views = (

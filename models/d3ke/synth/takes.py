@@ -21,7 +21,7 @@ from d3ke.synth.motions import MotionLibrary, PlannedMotion
 from d3ke.synth.phones import PhoneCamera, draw_phone
 from d3ke.synth.plans import PEOPLE, SPLITS, SynthConfig
 from d3ke.synth.stage import Figure, Furniture, Stage
-from d3ke.synth.surroundings import draw_surroundings
+from d3ke.synth.surroundings import draw_surroundings, own_photographs
 from d3ke.synth.wardrobe import Wardrobe
 from d3ke.vision.camera import rotvec_to_matrix
 
@@ -80,6 +80,8 @@ class Studio:
 
     def __init__(self, config: SynthConfig, osim: OsimModel) -> None:
         self.config, self.osim = config, osim
+        if config.backgrounds is not None:
+            own_photographs(config.backgrounds)
         self.library = MotionLibrary.load(config.motions, osim)
         self.wardrobe = Wardrobe.load(config.wardrobe)
         self.adults = Adults(osim, config.seed)
