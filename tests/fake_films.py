@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from d3ke.skeleton import default_model
-from d3ke.synth.landmark_records import LandmarkRecord
+from d3ke.synth.landmarks.records import LandmarkRecord
 from d3ke.vision.video import Video
 
 WALK = Path(__file__).parents[1] / "examples" / "walk_3s.mp4"

@@ -8,7 +8,7 @@ import numpy as np
 from d3ke.motion.motion import Motion
 from d3ke.motion.opensim_files import write_motion
 from d3ke.skeleton import default_model
-from d3ke.synth.people import ANSUR_FILES
+from d3ke.synth.landmarks.people import ANSUR_FILES
 
 # A person whose body scales are all 1.
 MEASUREMENTS_MM = {

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from d3ke.errors import D3keError
-from d3ke.synth.gl import GlRenderer, open_renderer
-from d3ke.synth.phones import look_at
+from d3ke.synth.pictures.gl import GlRenderer, open_renderer
+from d3ke.synth.pictures.phones import look_at
 from d3ke.synth.stage import (
     Figure,
     Floats,

@@ -13,14 +13,14 @@ import torch
 from d3ke.errors import D3keError
 from d3ke.progress import Silent
 from d3ke.skeleton import default_model
-from d3ke.synth.cameras import draw_views
-from d3ke.synth.landmark_clips import LandmarkClips, LandmarkClipsConfig, landmark_clips
-from d3ke.synth.landmark_errors import fit_noise
-from d3ke.synth.landmark_evidence import LandmarkEvidence, evidence
-from d3ke.synth.landmark_noise import LandmarkNoise, Swap, landmark_noise, save_noise
-from d3ke.synth.landmark_observer import LandmarkObserver
-from d3ke.synth.landmark_places_fit import image_errors
-from d3ke.synth.landmark_records import LandmarkRecord
+from d3ke.synth.landmarks.cameras import draw_views
+from d3ke.synth.landmarks.clips import LandmarkClips, LandmarkClipsConfig, landmark_clips
+from d3ke.synth.landmarks.errors import fit_noise
+from d3ke.synth.landmarks.evidence import LandmarkEvidence, evidence
+from d3ke.synth.landmarks.noise import LandmarkNoise, Swap, landmark_noise, save_noise
+from d3ke.synth.landmarks.observer import LandmarkObserver
+from d3ke.synth.landmarks.places_fit import image_errors
+from d3ke.synth.landmarks.records import LandmarkRecord
 from tests.benchmarks.blazepose import (
     Scores,
     activity_table,

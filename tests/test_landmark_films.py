@@ -13,9 +13,9 @@ from d3ke.network.landmarks import LANDMARKS
 from d3ke.network.mirror import mirror_landmarks
 from d3ke.prepare_landmarks import LandmarkRecordsConfig, prepare_landmarks
 from d3ke.skeleton import default_model
-from d3ke.synth.landmark_films import record_film
-from d3ke.synth.landmark_records import LandmarkRecord, read_records
-from d3ke.synth.landmark_windows import (
+from d3ke.synth.landmarks.films import record_film
+from d3ke.synth.landmarks.records import LandmarkRecord, read_records
+from d3ke.synth.landmarks.windows import (
     JITTER_OF_BOX,
     MixedBatches,
     RecordWindows,

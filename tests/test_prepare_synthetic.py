@@ -177,7 +177,7 @@ def test_opensim_opens_what_openable_writes(whole: Path) -> None:
 @pytest.mark.slow
 def test_real_people_are_written_and_openable(tmp_path: Path) -> None:
     """What the .trc says of a clip is what its samples say, taken to ground."""
-    from d3ke.synth.gl import open_renderer
+    from d3ke.synth.pictures.gl import open_renderer
 
     try:
         open_renderer().close()

@@ -13,14 +13,14 @@ from d3ke.progress import Silent
 from d3ke.skeleton import default_model
 from d3ke.skeleton.kinematics import SkeletalModel
 from d3ke.skeleton.landmark_places import landmark_places
-from d3ke.synth.activities import AIRBORNE, squat, stand
-from d3ke.synth.bank import ACTIVITIES, RATE_HZ, sole_heights
-from d3ke.synth.cameras import draw_views
-from d3ke.synth.landmark_clips import LandmarkClips, LandmarkClipsConfig, landmark_clips
-from d3ke.synth.noise import slow_noise
-from d3ke.synth.occlusion import hidden_landmarks
-from d3ke.synth.people import People
-from d3ke.synth.stance import SIDES, Stance, standing_legs
+from d3ke.synth.landmarks.bank import ACTIVITIES, RATE_HZ, sole_heights
+from d3ke.synth.landmarks.cameras import draw_views
+from d3ke.synth.landmarks.clips import LandmarkClips, LandmarkClipsConfig, landmark_clips
+from d3ke.synth.landmarks.occlusion import hidden_landmarks
+from d3ke.synth.landmarks.people import People
+from d3ke.synth.landmarks.slow_noise import slow_noise
+from d3ke.synth.motions.activities import AIRBORNE, squat, stand
+from d3ke.synth.motions.stance import SIDES, Stance, standing_legs
 from d3ke.vision.world_landmarks import world_regression
 from tests.small_data import small_data
 

@@ -17,15 +17,15 @@ from d3ke.errors import D3keError
 from d3ke.skeleton.default import default_model
 from d3ke.skeleton.kinematics import SkeletalModel
 from d3ke.skeleton.osim import OsimModel
-from d3ke.synth import strata
-from d3ke.synth.adults import BLOCK, Adult, Adults
-from d3ke.synth.body import RestBody, parametric_body
-from d3ke.synth.landmarks import hip_centres, skin_markers, tape_ends
-from d3ke.synth.least_squares import levenberg_marquardt
-from d3ke.synth.measures import MEASURES, SLICES, tape
-from d3ke.synth.rest_points import rest_problem
-from d3ke.synth.strata import Draft, draw_adult
-from d3ke.synth.stretch import STRETCHES, dense_weights, stretched
+from d3ke.synth.bodies import strata
+from d3ke.synth.bodies.adults import BLOCK, Adult, Adults
+from d3ke.synth.bodies.body import RestBody, parametric_body
+from d3ke.synth.bodies.bony_landmarks import hip_centres, skin_markers, tape_ends
+from d3ke.synth.bodies.least_squares import levenberg_marquardt
+from d3ke.synth.bodies.measures import MEASURES, SLICES, tape
+from d3ke.synth.bodies.rest_points import rest_problem
+from d3ke.synth.bodies.strata import Draft, draw_adult
+from d3ke.synth.bodies.stretch import STRETCHES, dense_weights, stretched
 
 Array = NDArray[np.float64]
 OSIM = default_model()

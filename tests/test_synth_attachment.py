@@ -14,11 +14,11 @@ from d3ke.motion.markers import MarkerData
 from d3ke.motion.opensim_files import read_motion, write_markers
 from d3ke.skeleton.default import default_model
 from d3ke.skeleton.kinematics import SkeletalModel
-from d3ke.synth.adults import Adult, Adults
-from d3ke.synth.attachment import Attachment, sole_points, swing_twist
-from d3ke.synth.body import parametric_body
-from d3ke.synth.landmarks import skin_markers
-from d3ke.synth.stretch import dense_weights
+from d3ke.synth.bodies.adults import Adult, Adults
+from d3ke.synth.bodies.attachment import Attachment, sole_points, swing_twist
+from d3ke.synth.bodies.body import parametric_body
+from d3ke.synth.bodies.bony_landmarks import skin_markers
+from d3ke.synth.bodies.stretch import dense_weights
 from tests.opensim_oracle import opensim
 
 OSIM = default_model()

@@ -5,8 +5,8 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from d3ke.synth.exposure import draw_look, encode_jpeg, expose
-from d3ke.synth.phones import (
+from d3ke.synth.pictures.exposure import draw_look, encode_jpeg, expose
+from d3ke.synth.pictures.phones import (
     FARTHEST_M,
     FILL,
     FOV_DEG,

@@ -12,9 +12,9 @@ from d3ke.motion.motion import Motion
 from d3ke.motion.opensim_files import motion_text
 from d3ke.skeleton.default import default_model
 from d3ke.skeleton.kinematics import SkeletalModel
-from d3ke.synth.motions import MotionLibrary, PlannedMotion
-from d3ke.synth.programme import PROGRAMME, perform
-from d3ke.synth.recordings import SPLITS, person_of, split_of
+from d3ke.synth.motions.library import MotionLibrary, PlannedMotion
+from d3ke.synth.motions.programme import PROGRAMME, perform
+from d3ke.synth.motions.recordings import SPLITS, person_of, split_of
 
 OSIM = default_model()
 SKELETON = SkeletalModel(OSIM)

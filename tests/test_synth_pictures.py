@@ -9,12 +9,12 @@ import pytest
 from numpy.typing import NDArray
 
 from d3ke.errors import D3keError
-from d3ke.synth.environments import (
+from d3ke.synth.pictures.environments import (
     about_y,
     environment,
 )
-from d3ke.synth.gl import GlRenderer, open_renderer
-from d3ke.synth.gl_figures import coarse_triangles, geometry
+from d3ke.synth.pictures.gl import GlRenderer, open_renderer
+from d3ke.synth.pictures.gl_figures import coarse_triangles, geometry
 from d3ke.synth.stage import Furniture, Material, Stage
 from tests.synth_renderer import (
     RED,

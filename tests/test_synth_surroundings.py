@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from d3ke.errors import D3keError
-from d3ke.synth.environments import (
+from d3ke.synth.pictures.environments import (
     BRIGHTEST,
     NAMES,
     about_y,
@@ -16,10 +16,10 @@ from d3ke.synth.environments import (
     light_of,
     radiance,
 )
-from d3ke.synth.furniture import SHAPES, furniture_mesh
-from d3ke.synth.gl import GlRenderer
+from d3ke.synth.pictures.furniture import SHAPES, furniture_mesh
+from d3ke.synth.pictures.gl import GlRenderer
+from d3ke.synth.pictures.surroundings import draw_surroundings
 from d3ke.synth.stage import Furniture, Material, Stage
-from d3ke.synth.surroundings import draw_surroundings
 from tests.synth_renderer import RED, block_figure, renderer, still_bones, view_from
 
 __all__ = ["renderer"]

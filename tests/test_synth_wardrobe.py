@@ -13,19 +13,19 @@ from numpy.typing import NDArray
 from scipy.spatial import cKDTree
 
 from d3ke.errors import D3keError
-from d3ke.synth.body import parametric_body
-from d3ke.synth.colours import linear, skin_albedo
-from d3ke.synth.garments import Garment, Pack
-from d3ke.synth.grown_clothes import CUT_OF, CUTS, grown
-from d3ke.synth.grown_hair import HAIRCUTS, bun, cap
-from d3ke.synth.grown_shoes import SHOES, shoes
-from d3ke.synth.painted_skin import eyes
-from d3ke.synth.regions import regions
-from d3ke.synth.sewing import border, cut
-from d3ke.synth.soles import soles_of
+from d3ke.synth.bodies.body import parametric_body
+from d3ke.synth.clothes.colours import linear, skin_albedo
+from d3ke.synth.clothes.garments import Garment, Pack
+from d3ke.synth.clothes.grown_clothes import CUT_OF, CUTS, grown
+from d3ke.synth.clothes.grown_hair import HAIRCUTS, bun, cap
+from d3ke.synth.clothes.grown_shoes import SHOES, shoes
+from d3ke.synth.clothes.painted_skin import eyes
+from d3ke.synth.clothes.regions import regions
+from d3ke.synth.clothes.sewing import border, cut
+from d3ke.synth.clothes.soles import soles_of
+from d3ke.synth.clothes.surfaces import BODY_VERTICES, Skin
+from d3ke.synth.clothes.wardrobe import Wardrobe, bare_skin
 from d3ke.synth.stage import Figure, Floats, Material
-from d3ke.synth.surfaces import BODY_VERTICES, Skin
-from d3ke.synth.wardrobe import Wardrobe, bare_skin
 
 PLAIN = Material(None)
 

@@ -9,7 +9,7 @@ import torch
 from d3ke.errors import D3keError
 from d3ke.network.checkpoint import load_weights, story_of
 from d3ke.skeleton import default_model
-from d3ke.synth.landmark_clips import LandmarkClipsConfig
+from d3ke.synth.landmarks.clips import LandmarkClipsConfig
 from d3ke.train import TrainConfig, learning_rate, train_landmarks
 from tests.fake_films import made_record
 from tests.small_data import small_data

@@ -13,8 +13,8 @@ from d3ke.files import content_hash, read_text, replacing
 from d3ke.progress import Progress, Silent
 from d3ke.skeleton import default_model
 from d3ke.synth.generator import SyntheticPeople
-from d3ke.synth.landmark_films import Film, Filmer, Plan, record_film
-from d3ke.synth.landmark_records import INDEX, RECORDS, SCHEMA_VERSION, LandmarkRecord
+from d3ke.synth.landmarks.films import Film, Filmer, Plan, record_film
+from d3ke.synth.landmarks.records import INDEX, RECORDS, SCHEMA_VERSION, LandmarkRecord
 from d3ke.synth.plans import SynthConfig, clips_only
 from d3ke.vision.person import open_finder
 from d3ke.workers import Advance, Workers, cores

@@ -27,10 +27,10 @@ from d3ke.network.training_state import load_state, save_state
 from d3ke.progress import Progress, Silent
 from d3ke.skeleton.kinematics import SkeletalModel
 from d3ke.skeleton.osim import OsimModel
-from d3ke.synth.landmark_batches import BatchStream, LandmarkBatch
-from d3ke.synth.landmark_clips import LandmarkClipsConfig, landmark_clips
-from d3ke.synth.landmark_records import read_records
-from d3ke.synth.landmark_windows import MixedBatches, RecordWindows, RecordWindowsConfig
+from d3ke.synth.landmarks.batches import BatchStream, LandmarkBatch
+from d3ke.synth.landmarks.clips import LandmarkClipsConfig, landmark_clips
+from d3ke.synth.landmarks.records import read_records
+from d3ke.synth.landmarks.windows import MixedBatches, RecordWindows, RecordWindowsConfig
 
 VALIDATION_SEED = 1_000_003  # added to a run's seed: people and procedural motions never trained on
 STATE = "resume.safetensors"

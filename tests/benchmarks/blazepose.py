@@ -19,11 +19,11 @@ from scipy.stats import ks_2samp
 
 from d3ke.errors import D3keError
 from d3ke.skeleton import default_model
-from d3ke.synth.landmark_errors import ENOUGH_CLIPS, fit_noise
-from d3ke.synth.landmark_evidence import LandmarkEvidence
-from d3ke.synth.landmark_noise import VIEWS, LandmarkNoise, landmark_noise
-from d3ke.synth.landmark_places_fit import image_errors, sector
-from d3ke.synth.landmark_records import read_records
+from d3ke.synth.landmarks.errors import ENOUGH_CLIPS, fit_noise
+from d3ke.synth.landmarks.evidence import LandmarkEvidence
+from d3ke.synth.landmarks.noise import VIEWS, LandmarkNoise, landmark_noise
+from d3ke.synth.landmarks.places_fit import image_errors, sector
+from d3ke.synth.landmarks.records import read_records
 from d3ke.vision.person import track_person
 from d3ke.vision.video import Video
 

@@ -15,11 +15,11 @@ from functools import lru_cache
 import numpy as np
 import torch
 
-from d3ke.synth.body import parametric_body
-from d3ke.synth.exposure import draw_look, encode_jpeg, expose
-from d3ke.synth.gl import open_renderer
+from d3ke.synth.bodies.body import parametric_body
+from d3ke.synth.pictures.exposure import draw_look, encode_jpeg, expose
+from d3ke.synth.pictures.gl import open_renderer
+from d3ke.synth.pictures.surroundings import draw_surroundings
 from d3ke.synth.stage import Figure, Material, Mesh, Part, Stage, View
-from d3ke.synth.surroundings import draw_surroundings
 from tests.synth_renderer import view_from
 
 PEOPLE = 4  # stages that the frames are spread over

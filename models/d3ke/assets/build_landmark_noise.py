@@ -12,9 +12,9 @@ from pathlib import Path
 
 from d3ke.skeleton import default_model
 from d3ke.skeleton.landmark_places import ASSETS
-from d3ke.synth.landmark_errors import ENOUGH_CLIPS, fit_noise
-from d3ke.synth.landmark_noise import landmark_noise, save_noise
-from d3ke.synth.landmark_records import INDEX, read_records
+from d3ke.synth.landmarks.errors import ENOUGH_CLIPS, fit_noise
+from d3ke.synth.landmarks.noise import landmark_noise, save_noise
+from d3ke.synth.landmarks.records import INDEX, read_records
 
 
 def main() -> None:

@@ -13,9 +13,9 @@ from numpy.typing import NDArray
 from d3ke.dataset.sample import Sample
 from d3ke.dataset.source import BOXES
 from d3ke.skeleton.osim import OsimModel
-from d3ke.synth.exposure import encode_jpeg, expose
-from d3ke.synth.gl import open_renderer
-from d3ke.synth.phones import crop_camera
+from d3ke.synth.pictures.exposure import encode_jpeg, expose
+from d3ke.synth.pictures.gl import open_renderer
+from d3ke.synth.pictures.phones import crop_camera
 from d3ke.synth.plans import ClipPlan, SynthConfig, plans
 from d3ke.synth.stage import Renderer, View
 from d3ke.synth.takes import Studio, Take

@@ -11,18 +11,18 @@ from torch import Tensor
 
 from d3ke.skeleton.kinematics import SkeletalModel
 from d3ke.skeleton.osim import OsimModel
-from d3ke.synth.adults import Adult, Adults
-from d3ke.synth.attachment import Attachment, sole_points
-from d3ke.synth.body import parametric_body
-from d3ke.synth.curves import sway
-from d3ke.synth.exposure import Look, draw_look
-from d3ke.synth.grounding import ground
-from d3ke.synth.motions import MotionLibrary, PlannedMotion
-from d3ke.synth.phones import PhoneCamera, draw_phone
+from d3ke.synth.bodies.adults import Adult, Adults
+from d3ke.synth.bodies.attachment import Attachment, sole_points
+from d3ke.synth.bodies.body import parametric_body
+from d3ke.synth.clothes.wardrobe import Wardrobe
+from d3ke.synth.motions.curves import sway
+from d3ke.synth.motions.grounding import ground
+from d3ke.synth.motions.library import MotionLibrary, PlannedMotion
+from d3ke.synth.pictures.exposure import Look, draw_look
+from d3ke.synth.pictures.phones import PhoneCamera, draw_phone
+from d3ke.synth.pictures.surroundings import draw_surroundings, own_photographs
 from d3ke.synth.plans import PEOPLE, SPLITS, SynthConfig
 from d3ke.synth.stage import Figure, Furniture, Stage
-from d3ke.synth.surroundings import draw_surroundings, own_photographs
-from d3ke.synth.wardrobe import Wardrobe
 from d3ke.vision.camera import rotvec_to_matrix
 
 Floats = NDArray[np.float32]
@@ -107,7 +107,7 @@ class Studio:
         figures, others = [actor.figure], []
         if rng.random() < self.config.bystanders:
             passer = self._passer(split, rng)
-            passing, _ = self._act(passer, split, frames, rate_hz, rng)
+            passing, _ = self._act(passer, split, frames, rate_hz, rng, furnished=False)
             figures.append(passer.figure)
             others.append(_placed_behind(passing, path, eye, rng))
         exposed = rng.random() < self.config.exposed
@@ -116,10 +116,17 @@ class Studio:
         return Take(actor, acted, phone, stage, tuple(others), draw_look(rng), exposure_s)
 
     def _act(
-        self, actor: Actor, split: str, frames: int, rate_hz: float, rng: Generator
+        self,
+        actor: Actor,
+        split: str,
+        frames: int,
+        rate_hz: float,
+        rng: Generator,
+        *,
+        furnished: bool = True,
     ) -> tuple[Acted, tuple[Furniture, ...]]:
         """Let somebody do something. Returns it and the furniture that it needs."""
-        motion = self.library.draw(rng, split, frames, rate_hz)
+        motion = self.library.draw(rng, split, frames, rate_hz, furnished=furnished)
         scales = actor.adult.scales
         grounded = ground(self.skeleton, motion, scales, actor.sole_bodies, actor.soles)
         fingers = torch.from_numpy(_fingers(rng, frames, rate_hz))

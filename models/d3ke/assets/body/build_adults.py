@@ -19,7 +19,7 @@ FILES = {"man": "ANSUR_II_MALE_Public.csv.gz", "woman": "ANSUR_II_FEMALE_Public.
 PROBABILITIES = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 0.75, 0.9, 0.95, 0.975, 0.99)
 RELAXED = 0.94  # of the flexed upper arm's girth that ANSUR II has; d3ke's estimate
 
-# Each measure of d3ke.synth.measures, then mass and age, as a sum of ANSUR II's columns.
+# Each measure of d3ke.synth.bodies.measures, then mass and age, as a sum of ANSUR II's columns.
 COLUMNS: dict[str, dict[str, float]] = {
     "stature": {"stature": 1},
     "thigh": {"trochanterionheight": 1, "lateralfemoralepicondyleheight": -1},

@@ -1,0 +1,1 @@
+"""Bodies: adults of every build, and the skeleton in each."""

@@ -1,0 +1,1 @@
+"""Landmarks without pictures, and BlazePose's own errors."""
