@@ -19,6 +19,7 @@ from d3ke_cli.export import export
 from d3ke_cli.predict import predict
 from d3ke_cli.prepare import prepare
 from d3ke_cli.prepare_landmarks import landmarks
+from d3ke_cli.prepare_motions import motions
 from d3ke_cli.train import train
 
 OUT_OF_DEVICE_MEMORY = "OutOfMemoryError"  # torch's, which is not imported here
@@ -32,6 +33,7 @@ app = typer.Typer(
 for command in (predict, export, check, evaluate, train):
     app.command()(command)
 prepare.command()(landmarks)
+prepare.command()(motions)
 app.add_typer(prepare, name="prepare")
 
 

@@ -14,9 +14,14 @@ Clips = Annotated[
         "--clips", "-n", metavar="CLIPS", min=1, help="Clips in all; a tenth is held out."
     ),
 ]
-Frames = Annotated[int, typer.Option("--frames", min=2, help="Frames of a clip, at 30 Hz.")]
+Frames = Annotated[
+    int, typer.Option("--frames", metavar="FRAMES", min=2, help="Frames of a clip, at 30 Hz.")
+]
 Size = Annotated[
-    int, typer.Option("--size", min=128, max=2048, help="Side of a picture, in pixels.")
+    int,
+    typer.Option(
+        "--size", metavar="PIXELS", min=128, max=2048, help="Side of a picture, in pixels."
+    ),
 ]
 
 
@@ -24,8 +29,8 @@ def landmarks(
     clips: Clips,
     output: Output,
     seed: Seed = 0,
-    frames: Frames = 104,
-    size: Size = 512,
+    frames: Frames = 100,
+    size: Size = 320,
     motions: Motions = None,
     wardrobe: Wardrobe = None,
     backgrounds: Backgrounds = None,

@@ -29,8 +29,8 @@ class LandmarkRecordsConfig:
 
     clips: int
     seed: int = 0
-    frames: int = 104  # of a clip
-    size: int = 512
+    frames: int = 100  # of a clip
+    size: int = 320
     motions: Path | None = None
     wardrobe: Path | None = None
     backgrounds: Path | None = None

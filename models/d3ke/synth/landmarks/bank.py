@@ -30,6 +30,7 @@ from d3ke.synth.motions.activities import (
 )
 from d3ke.synth.motions.curves import min_jerk
 from d3ke.synth.motions.gait import run, walk
+from d3ke.synth.motions.pelvis_turn import heading_last
 
 Array = NDArray[np.float32]
 
@@ -137,7 +138,7 @@ def _procedural(rng: Generator, names: Sequence[str]) -> tuple[Array, Array]:
     q = np.zeros((len(time), len(names)), dtype=np.float32)
     for name, curve in curves.items():
         q[:, names.index(name)] = np.radians(curve)
-    return q, airborne.astype(np.float32)
+    return heading_last(q, names), airborne.astype(np.float32)
 
 
 def _mixed(rng: Generator, pool: Array, names: Sequence[str]) -> tuple[Array, Array]:

@@ -71,7 +71,9 @@ class LandmarkClips(BatchStream):
             [np.radians(OFFSETS_DEG.get(name.removesuffix("_r").removesuffix("_l"), 0.0))
              for name in names], dtype=torch.float32,
         )  # fmt: skip
-        ranges = torch.tensor([c.range for c in osim.coordinates], dtype=torch.float32)
+        root = osim.joints[0].name  # whose turns have no ends
+        free = (-torch.inf, torch.inf)
+        ranges = torch.tensor([free if c.joint == root else c.range for c in osim.coordinates])
         self.low, self.high = ranges.unbind(1)
         self.translations = [names.index(f"pelvis_t{axis}") for axis in "xyz"]
         self.feet = [i for i, n in enumerate(names) if n.startswith(("ankle_", "mtp_"))]

@@ -195,7 +195,7 @@ def lunge(rng: Generator, time: Array) -> Curves:
     curves[f"ankle_angle_{front}"] = front_knee - front_thigh
     heel_rise = rng.uniform(30, 75) * depth
     curves[f"ankle_angle_{back}"] = np.clip(back_knee - back_thigh - heel_rise, -40, 38)
-    curves[f"mtp_angle_{back}"] = np.clip(heel_rise * 0.6, 0, 45)
+    curves[f"mtp_angle_{back}"] = -np.clip(heel_rise * 0.6, 0, 45)
     return curves | arm_gestures(rng, time)
 
 

@@ -114,7 +114,7 @@ def _cycle(
         curves[f"knee_angle_{side}"] = np.maximum(curves[f"knee_angle_{side}"], 0)
         curves[f"subtalar_angle_{side}"] = rng.normal(0, 4) + sway(rng, time, 2)
         push = np.clip(np.sin(2 * np.pi * (phases[side] - 0.42)), 0, 1)
-        curves[f"mtp_angle_{side}"] = rng.uniform(0, 30) * push
+        curves[f"mtp_angle_{side}"] = -rng.uniform(0, 30) * push
     angle = 2 * np.pi * right
     heading = rng.normal(0, 25) * time * (rng.random() < 0.25)
     turn = rng.uniform(1, 9)

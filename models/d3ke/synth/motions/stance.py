@@ -52,7 +52,7 @@ def standing_legs(stance: Stance, tilt: Array, knee: Array, shank: Array) -> dic
         curves[f"hip_flexion_{side}"] = flexion
         curves[f"hip_adduction_{side}"] = adduction
         curves[f"hip_rotation_{side}"] = rotation
-        curves[f"knee_angle_{side}"] = knee
+        curves[f"knee_angle_{side}"] = knee.copy()  # each side is changed by itself
         curves[f"ankle_angle_{side}"] = np.degrees(np.arctan2(along, knee_place[:, 1]))
     return curves
 
