@@ -12,14 +12,15 @@ from d3ke_cli.app import app
 from tests.command import Command
 from tests.readme import PROGRAM, README, ROOT, SHOWN, as_run
 
-COMMANDS = list(getattr(typer.main.get_command(app), "commands"))  # noqa: B009
+COMMANDS = getattr(typer.main.get_command(app), "commands")  # noqa: B009
+BELOW = [f"{name} {below}" for name, c in COMMANDS.items() for below in getattr(c, "commands", ())]
 
 
 def text() -> str:
     return README.read_text(encoding="utf-8")
 
 
-@pytest.mark.parametrize("name", ["", *COMMANDS])
+@pytest.mark.parametrize("name", ["", *COMMANDS, *BELOW])
 def test_readme_shows_the_help_as_it_is(
     d3ke: Command, monkeypatch: pytest.MonkeyPatch, name: str
 ) -> None:
