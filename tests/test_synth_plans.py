@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from d3ke.synth.plans import SPLITS, ClipPlan, SynthConfig, clips_only, endless, plans
+from d3ke.synth.plans import PEOPLE, SPLITS, ClipPlan, SynthConfig, clips_only, endless, plans
 
 
 @pytest.mark.parametrize("frames", [1, 7, 64, 200, 1000, 20_000])
@@ -27,6 +27,12 @@ def test_half_of_the_frames_lie_in_clips() -> None:
 def test_nobody_is_in_two_plans() -> None:
     people = [plan.person for plan in plans(SynthConfig(20_000))]
     assert len(set(people)) == len(people)
+
+
+def test_an_endless_stream_never_reaches_the_people_of_another_split() -> None:
+    for place, split in enumerate(SPLITS):
+        for number in (0, PEOPLE - 1, PEOPLE, 5 * PEOPLE + 3):
+            assert ClipPlan(split, number, "frames", 8).person // PEOPLE == place
 
 
 def test_clips_only_skips_independent_frames() -> None:

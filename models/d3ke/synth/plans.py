@@ -51,8 +51,8 @@ class ClipPlan(NamedTuple):
 
     @property
     def person(self) -> int:
-        """The identity of who is filmed. Nobody is in two plans of a seed."""
-        return SPLITS.index(self.split) * PEOPLE + self.number
+        """The identity of who is filmed. Nobody is in two splits; after PEOPLE, all come again."""
+        return SPLITS.index(self.split) * PEOPLE + self.number % PEOPLE
 
     @property
     def subject(self) -> str:
