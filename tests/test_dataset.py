@@ -187,7 +187,12 @@ def record(split: str, subject: str, source: str) -> ShardRecord:
 
 @pytest.mark.parametrize(
     ("subject", "source", "says"),
-    [("ann", "run", "subject ann"), ("bob", "walk", "motion walk"), ("bob", "procedural", "")],
+    [
+        ("ann", "run", "subject ann"),
+        ("bob", "walk", "motion walk"),
+        ("bob", "run+walk", "motion walk"),
+        ("bob", "procedural", ""),
+    ],
 )
 def test_nobody_and_no_recording_is_in_two_splits(subject: str, source: str, says: str) -> None:
     first = "procedural" if source == "procedural" else "walk"

@@ -163,7 +163,9 @@ def _check_apart(clips: Iterable[Mapping[str, Any]]) -> None:
     """Nobody, and no recorded motion, is in two splits."""
     split_of: dict[str, str] = {}
     for clip in clips:
-        recorded = (f"motion {name}" for name in clip["sources"] if name != FRESH_SOURCE)
+        # a motion that fades into another names both
+        names = {name for source in clip["sources"] for name in source.split("+")}
+        recorded = (f"motion {name}" for name in sorted(names - {FRESH_SOURCE}))
         for what in (f"subject {clip['subject']}", *recorded):
             split = split_of.setdefault(what, clip["split"])
             if split != clip["split"]:
