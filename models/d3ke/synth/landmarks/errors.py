@@ -43,7 +43,8 @@ def fit_noise(
     fitted = fitted_places(start.places, places, image)
     clips = [clip.with_places(fitted.offsets_m) for clip in clips]
     rng = np.random.default_rng(0)
-    strays = fitted.clip_sd_m * rng.normal(size=(len(clips), 33, 3))
+    # not `fitted`'s: that lacks what `spread` adds to it
+    strays = places.clip_sd_m * rng.normal(size=(len(clips), 33, 3))
     strayed = [
         clip.with_places(fitted.offsets_m + stray)
         for clip, stray in zip(clips, strays, strict=True)
