@@ -2,7 +2,8 @@
 
     python models/d3ke/assets/build_landmark_noise.py RECORDS [OUTPUT]
 
-Writes landmark_noise.json and landmark_world_regression.npz. The fit begins with those that are
+Writes landmark_noise.json and landmark_world_regression.npz, from the clips that are not held out:
+those judge the weights that are trained on these errors. The fit begins with those that are
 there, which tell the body of each landmark and the bones.
 """
 
@@ -23,7 +24,7 @@ def main() -> None:
     parser.add_argument("records", type=Path)
     parser.add_argument("output", type=Path, nargs="?", default=ASSETS)
     arguments = parser.parse_args()
-    records = read_records(arguments.records, most=ENOUGH_CLIPS)
+    records = read_records(arguments.records, "train", most=ENOUGH_CLIPS)
     noise, clips = fit_noise(records, default_model(), landmark_noise())
     source = {
         "what": "BlazePose full on rendered people (d3ke.synth), d3ke prepare landmarks",
