@@ -20,6 +20,7 @@ import d3ke.prepare
 from d3ke.dataset.labels import picture_of
 from d3ke.dataset.reading import DataSet
 from d3ke.errors import D3keError, OptionError
+from d3ke.journal import Journal
 from d3ke.motion.opensim_files import read_markers, read_motion
 from d3ke.prepare import Prepared, PrepareOptions, film_jobs, prepare_synthetic, shard_jobs
 from d3ke.progress import Silent
@@ -235,6 +236,14 @@ def test_a_killed_run_goes_on_to_the_same_bytes(whole: Path, tmp_path: Path) -> 
     result = prepared(output, resume=True)
     assert 0 < result.made < CONFIG.frames
     assert hashes(output) == hashes(whole)
+
+
+def test_what_a_killed_writer_left_is_swept_and_nothing_else(tmp_path: Path) -> None:
+    kept = {"train-000001.tar", ".mine.0123abcd.json"}
+    for name in (*kept, ".train-000001.0123abcd.tar", ".manifest.0123abcd.json"):
+        (tmp_path / name).write_bytes(b"half")
+    Journal(tmp_path).sweep()
+    assert {path.name for path in tmp_path.iterdir()} == kept
 
 
 @pytest.mark.slow

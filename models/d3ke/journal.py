@@ -21,7 +21,10 @@ from d3ke.outputs import check_writable
 FOLDER = ".prepare"
 OPTIONS = "options.json"
 OPENABLE = "openable"  # the folder of clips that OpenSim opens
-LEFT_OVER = re.compile(r"\.(train|valid|test)-\d{6}\.[0-9a-f]{8}\.tar")  # files.replacing
+# What files.replacing was writing when it was killed.
+LEFT_OVER = re.compile(
+    r"\.((train|valid|test)-\d{6}\.[0-9a-f]{8}\.tar|manifest\.[0-9a-f]{8}\.json)"
+)
 
 
 class Journal:
@@ -84,7 +87,7 @@ class Journal:
 
     def sweep(self) -> None:
         """Remove what workers that were stopped have left half written."""
-        for path in self.folder.glob(".*.tar"):
+        for path in self.folder.glob(".*.*"):
             if LEFT_OVER.fullmatch(path.name):
                 path.unlink(missing_ok=True)
         for path in (self.folder / OPENABLE).glob(".d3ke-*"):  # outputs.replacing_all
