@@ -108,7 +108,8 @@ def prepare_landmarks(
     waiting = [plan for plan in plans if not _path(output, plan).exists()]
     progress.start("clips", len(plans))
     progress.advance(len(plans) - len(waiting))
-    filming: Workers[Plan, Path] = Workers(partial(Filming, filmer, output), workers or cores())
+    count = min(workers or cores(), len(waiting))
+    filming: Workers[Plan, Path] = Workers(partial(Filming, filmer, output), count)
     with filming:
         for _ in filming.map(waiting, lambda _: None):
             progress.advance()
