@@ -2,6 +2,7 @@
 
 import json
 import zipfile
+import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,6 +21,10 @@ Doubles = NDArray[np.float64]
 SCHEMA_VERSION = 1
 INDEX = "index.json"
 RECORDS = "[!.]*.npz"  # not what a killed writer left behind
+# What numpy raises for an .npz whose bytes are not those that were written.
+UNREADABLE = (
+    OSError, ValueError, KeyError, EOFError, RuntimeError, zipfile.BadZipFile, zlib.error,
+)  # fmt: skip
 ARRAYS = ("time", "presence", "seen", "q", "root", "scales", "camera_matrix", "down", "level")
 
 
@@ -86,7 +91,7 @@ class LandmarkRecord:
             landmarks = np.concatenate([parts["image"], parts["other"].astype(np.float32)], axis=2)
             arrays = {name: parts[name] for name in ARRAYS}
             size = int(parts["size"][0]), int(parts["size"][1])
-        except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
+        except UNREADABLE as error:
             raise D3keError(f"{path}: not a whole landmark record. {wanted}") from error
         if info.pop("schema_version", None) != SCHEMA_VERSION:
             raise D3keError(f"{path}: a landmark record of another version of d3ke. {wanted}")
