@@ -122,9 +122,9 @@ def test_own_photographs_are_used_and_an_empty_folder_is_named(tmp_path: Path) -
     drawn = [
         draw_surroundings(np.random.default_rng(seed), (), path, eye, folder) for seed in range(40)
     ]
-    own = [s for s in drawn if s.backdrop is not None]
-    assert 5 <= len(own) <= 30
-    assert all((s.backdrop == (200, 20, 10)).all() for s in own if s.backdrop is not None)
+    photographs = [s.backdrop for s in drawn if s.backdrop is not None]
+    own = sum(bool((photograph == (200, 20, 10)).all()) for photograph in photographs)
+    assert 8 <= own < len(photographs) <= 30  # beside those that ship
 
 
 def test_a_file_that_is_no_photograph_is_named(tmp_path: Path) -> None:

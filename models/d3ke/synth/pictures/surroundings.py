@@ -91,6 +91,8 @@ def draw_surroundings(
     place = PLACES[rng.choice(len(PLACES), p=PLACE_SHARES)]
     if own and rng.random() < OWN_PHOTO_SHARE:
         place = "photograph"
+    else:
+        own = ()
     walls = _walls(rng) if place in MARGIN_M else None
     photo, light = _far(rng, place, own, walls is not None and walls.cut)
     away = path.mean(axis=0) - eye
