@@ -10,7 +10,7 @@ from d3ke.dataset.sample import Sample
 from d3ke.errors import D3keError
 from d3ke.skeleton import default_model
 from d3ke.skeleton.kinematics import SkeletalModel
-from d3ke.synth.generator import Clip, SyntheticPeople
+from d3ke.synth.generator import Clip, SyntheticPeople, _view
 from d3ke.synth.pictures.gl import open_renderer
 from d3ke.synth.plans import ClipPlan, SynthConfig
 from d3ke.synth.stage import View
@@ -93,6 +93,19 @@ def test_a_plan_is_the_same_after_whatever_was_made_before(clip: Clip) -> None:
         for name in LABELS:
             assert np.array_equal(getattr(first, name), getattr(second, name)), name
         assert first.jpg == second.jpg  # on the same machine
+
+
+def test_a_blurred_picture_is_of_the_moment_that_its_labels_are_of() -> None:
+    studio = Studio(CONFIG, default_model())
+    plan = ClipPlan("train", 3, "clip", 12)
+    take = studio.take(studio.actor(plan.person), "train", 12, 30.0, plan.stream(5))
+    take = take._replace(exposure_s=1 / 60, others=(take.acted.bones,))
+    view = _view(take, 6, np.eye(3), (64, 64), np.eye(3))
+    assert view.before is not None
+    for start, end in zip(view.before, view.bones, strict=True):
+        assert np.allclose((start + end) / 2, take.acted.bones[6], atol=1e-6)
+        moved = take.acted.bones[6] - take.acted.bones[5]
+        assert np.allclose(end - start, moved / 2, atol=1e-6)  # half a frame long
 
 
 def test_another_seed_is_another_person_who_does_something_else(clip: Clip) -> None:

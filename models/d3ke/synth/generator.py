@@ -204,14 +204,15 @@ def _whole_box(take: Take) -> Floats:
 
 
 def _view(take: Take, index: int, K: Doubles, size: tuple[int, int], turn: Doubles) -> View:
-    """A frame of a take through a camera turned from the phone's."""
+    """A frame of a take through a camera turned from the phone's; its time is mid-exposure."""
     phone, people = take.phone, (take.acted.bones, *take.others)
     bones = tuple(person[index] for person in people)
     before = None
     if take.exposure_s:
-        share = take.exposure_s * take.acted.motion.rate_hz
-        earlier = max(index - 1, 0)
-        before = tuple(p[index] - share * (p[index] - p[earlier]) for p in people)
+        half = np.float32(take.exposure_s * take.acted.motion.rate_hz / 2)
+        moves = [half * (p[index] - p[max(index - 1, 0)]) for p in people]
+        before = tuple(bone - move for bone, move in zip(bones, moves, strict=True))
+        bones = tuple(bone + move for bone, move in zip(bones, moves, strict=True))
     return View(K, size, turn @ phone.R[index], turn @ phone.t[index], bones, before)
 
 
