@@ -114,6 +114,12 @@ def test_records_are_not_mixed_with_those_of_other_options(folder: Path) -> None
     other = LandmarkRecordsConfig(clips=3, frames=4, seed=1)
     with pytest.raises(D3keError, match="another seed"):
         prepare_landmarks(folder, other, resume=True, filmer=FakeFilms)
+    index = folder / "index.json"
+    before = index.read_text()
+    index.write_text(json.dumps(json.loads(before) | {"d3ke": "0.0.1"}))
+    with pytest.raises(D3keError, match="another d3ke"):
+        prepare_landmarks(folder, CONFIG, resume=True, filmer=FakeFilms)
+    index.write_text(before)
 
 
 def test_motions_that_are_not_there_leave_no_folder_behind(tmp_path: Path) -> None:

@@ -129,7 +129,9 @@ def _begin(output: Path, config: LandmarkRecordsConfig, resume: bool) -> None:
     """The folder, with what its records follow from."""
     index, now = output / INDEX, config.facts()
     if index.exists():
-        began = json.loads(read_text(index)).get("config", {})
+        stated = json.loads(read_text(index))
+        began = stated.get("config", {}) | {"d3ke": stated.get("d3ke")}
+        now["d3ke"] = __version__
         other = sorted(name for name in {*began, *now} if began.get(name) != now.get(name))
         if not resume:
             raise D3keError(
