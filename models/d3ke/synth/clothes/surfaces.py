@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from scipy.sparse import csr_matrix
 from scipy.spatial import cKDTree
 
-from d3ke.synth.bodies.body import INFLUENCES, ParametricBody, parametric_body
+from d3ke.synth.bodies.body import INFLUENCES, ParametricBody
 from d3ke.synth.stage import Floats, Material, Mesh, Part, Triangles
 
 Ids = NDArray[np.int32]
@@ -255,8 +255,3 @@ def itself(ids: Ids, lifts: Floats | None = None) -> Binding:
     shares = np.zeros((len(ids), 3), np.float32)
     shares[:, 0] = 1
     return Binding(anchors, shares, lifts)
-
-
-def base_mesh() -> BaseMesh:
-    """The base mesh of the body that ships with the package."""
-    return BaseMesh(parametric_body())
