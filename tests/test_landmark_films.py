@@ -13,6 +13,7 @@ from d3ke.errors import D3keError
 from d3ke.network.landmarks import LANDMARKS
 from d3ke.network.mirror import mirror_landmarks
 from d3ke.prepare_landmarks import LandmarkRecordsConfig, prepare_landmarks
+from d3ke.progress import Silent
 from d3ke.skeleton import default_model
 from d3ke.synth.landmarks.films import record_film
 from d3ke.synth.landmarks.records import LandmarkRecord, read_records
@@ -24,7 +25,7 @@ from d3ke.synth.landmarks.windows import (
 )
 from d3ke.vision.person import open_finder, track_person
 from d3ke.vision.video import Video
-from tests.fake_films import FOCAL_PX, WALK, FakeFilms, FakePlan, made_record
+from tests.fake_films import FOCAL_PX, WALK, FakeFilm, FakeFilms, FakePlan, made_record
 
 CONFIG = LandmarkRecordsConfig(clips=3, frames=4)
 
@@ -96,6 +97,22 @@ def test_resuming_makes_what_is_missing_and_nothing_else(folder: Path) -> None:
     assert kept.stat().st_mtime_ns == stamp
     assert len(list(read_records(folder))) == 3
     assert not list(folder.glob(".*"))
+
+
+class BrokenFilms(FakeFilms):
+    def film(self, plan: FakePlan) -> FakeFilm:
+        if plan.subject == "train000001":
+            raise D3keError("no second film")
+        return super().film(plan)
+
+
+def test_a_run_that_stops_says_how_to_go_on(tmp_path: Path) -> None:
+    progress = Silent()
+    with pytest.raises(D3keError, match="no second film"):
+        prepare_landmarks(tmp_path, CONFIG, workers=1, progress=progress, filmer=BrokenFilms)
+    (note,) = progress.notes
+    assert "--resume" in note
+    assert [path.name for path in tmp_path.glob("*.npz")] == ["train000000.npz"]
 
 
 def test_some_of_many_records_are_evenly_chosen(tmp_path: Path) -> None:

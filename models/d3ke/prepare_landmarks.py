@@ -110,9 +110,15 @@ def prepare_landmarks(
     progress.advance(len(plans) - len(waiting))
     count = min(workers or cores(), len(waiting))
     filming: Workers[Plan, Path] = Workers(partial(Filming, filmer, output), count)
-    with filming:
-        for _ in filming.map(waiting, lambda _: None):
-            progress.advance()
+    try:
+        with filming:
+            for _ in filming.map(waiting, lambda _: None):
+                progress.advance()
+    except BaseException:
+        progress.finish()
+        if any(output.glob(RECORDS)):
+            progress.note(f"{output}: whole records are kept. Go on with --resume.")
+        raise
     progress.finish()
     facts = [_facts(_path(output, plan)) for plan in plans]
     _write_index(output, config, facts)
