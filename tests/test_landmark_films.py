@@ -253,6 +253,16 @@ def test_a_clip_filmed_askew_is_turned_upright() -> None:
     assert torch.allclose(one.window.down, other.window.down, atol=1e-6)
 
 
+def test_turning_upright_keeps_where_in_the_picture_the_person_was() -> None:
+    record = made_record(40, 1)
+    rolled = np.tile(np.array([0.5, 0.8, 0.33], np.float32), (40, 1))
+    record = replace(record, down=rolled, level=np.array([0, 0.96, 0.28], np.float32))
+    stream = RecordWindows(default_model(), [record], RecordWindowsConfig(16, 40), 0)
+    down = stream.batch(0).window.down
+    level = (down - torch.tensor([0.0, 0.96, 0.28])).abs().amax(dim=1) < 1e-6
+    assert 0.5 < level.float().mean() < 0.9  # of the others gravity is known
+
+
 def test_mixed_batches_stand_side_by_side_and_begin_anywhere() -> None:
     one, two = windows(count=3), windows(count=5, seed=7)
     mixed = MixedBatches([one, two], first=4)

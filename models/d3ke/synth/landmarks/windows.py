@@ -144,6 +144,7 @@ def _clip(record: LandmarkRecord) -> _Clip:
 def _upright(clip: _Clip) -> _Clip:
     """The clip as a phone without so much roll would have filmed it: exact for a pinhole.
 
+    But for `level`: how far the person is above or below the picture's middle is kept, about 1 deg.
     BlazePose looks at people turned upright in any case.
     """
     x, y = float(clip.down[0]), float(clip.down[1])
@@ -155,7 +156,7 @@ def _upright(clip: _Clip) -> _Clip:
     landmarks = clip.landmarks.clone()
     landmarks[..., :2] = landmarks[..., :2] @ turn[:2, :2].T
     landmarks[..., 3:] = landmarks[..., 3:] @ turn.T
-    level = torch.tensor([0.0, 1.0, 0.0])
+    level = torch.stack([torch.tensor(0.0), clip.level[:2].norm(), clip.level[2]])
     return clip._replace(
         landmarks=landmarks, root=turn @ clip.root, down=turn @ clip.down, level=level
     )
