@@ -23,6 +23,7 @@ Work = Callable[[Job, Advance], Result]
 
 # One core each: set before a worker loads what reads them.
 THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "LP_NUM_THREADS")
+MOST_TRIES = 2  # workers that may die of a job
 PATIENCE_S = 5.0  # for a worker that was told to end
 
 
@@ -48,8 +49,27 @@ class _Worker(NamedTuple):
     connection: "Connection[Any, Any]"
 
 
+class _DeathError(Exception):
+    """A worker is gone. code: of its exit."""
+
+    def __init__(self, code: int | None) -> None:
+        super().__init__(code)
+        self.code = code
+
+
+class _Task(Generic[Job]):
+    """A job in a worker's hands. done: what it told of; tries: workers it was given to."""
+
+    def __init__(self, job: Job) -> None:
+        self.job, self.done, self.tries = job, 0, 0
+
+
 class Workers(Generic[Job, Result]):
-    """A handful of processes. Use it as a context: they end with the block."""
+    """A handful of processes. Use it as a context: they end with the block.
+
+    Where one dies of a signal, another takes its place and its job, once for a job: drivers and
+    decoders written in C crash once in a long while, and a night's work must not end for that.
+    """
 
     def __init__(self, start: Callable[[], "Work[Job, Result]"], count: int) -> None:
         """start: makes what does the jobs, in the worker, before the first; it must pickle."""
@@ -57,14 +77,7 @@ class Workers(Generic[Job, Result]):
         self._workers: list[_Worker] = []
 
     def __enter__(self) -> "Workers[Job, Result]":
-        context = multiprocessing.get_context("spawn")
-        with single_threaded(), _no_interrupt():
-            for _ in range(self.count):
-                ours, theirs = context.Pipe()
-                process = context.Process(target=_serve, args=(theirs,), daemon=True)
-                process.start()
-                theirs.close()
-                self._workers.append(_Worker(process, ours))
+        self._workers = [_spawned() for _ in range(self.count)]
         return self
 
     def __exit__(self, *error: object) -> None:
@@ -81,39 +94,91 @@ class Workers(Generic[Job, Result]):
     def map(self, jobs: Sequence[Job], advance: Advance) -> Iterator[Result]:
         """The results as they come, in any order. advance: told how much more is done.
 
-        Raises D3keError as a job does, or where a worker was killed; RuntimeError with a worker's
-        traceback where it has a bug.
+        Raises D3keError as a job does, or where two workers died of a job; RuntimeError with a
+        worker's traceback where it has a bug.
         """
-        waiting = list(reversed(jobs))
-        busy: dict[Any, _Worker] = {}
-        for worker in self._workers:
-            # not as an argument of the process: where that dies early, a large one would block us
-            _send(worker, self.start)
-        for worker in self._workers:
-            self._next(worker, waiting, busy)
+        waiting = [_Task(job) for job in reversed(jobs)]
+        busy: dict[Any, tuple[_Worker, _Task[Job]]] = {}
+        for worker in list(self._workers):
+            self._begin(worker, waiting, busy)
         while busy:
             for connection in wait(list(busy)):
-                worker = busy[connection]
-                message = _received(worker)
+                worker, task = busy[connection]
+                try:
+                    message = _received(worker)
+                except _DeathError as death:
+                    del busy[connection]
+                    self._replace(worker, task, death, waiting, busy, advance)
+                    continue
                 if isinstance(message, _Advanced):
+                    task.done += message.by
                     advance(message.by)
                     continue
                 yield message.result
                 del busy[connection]
                 self._next(worker, waiting, busy)
 
+    def _begin(
+        self,
+        worker: _Worker,
+        waiting: list[_Task[Job]],
+        busy: dict[Any, tuple[_Worker, _Task[Job]]],
+    ) -> None:
+        # not as an argument of the process: where that dies early, a large one would block us
+        _send(worker, self.start)
+        self._next(worker, waiting, busy)
+
+    def _replace(
+        self,
+        worker: _Worker,
+        task: _Task[Job],
+        death: _DeathError,
+        waiting: list[_Task[Job]],
+        busy: dict[Any, tuple[_Worker, _Task[Job]]],
+        advance: Advance,
+    ) -> None:
+        """Give the job of a worker that died to a new one. Raises D3keError the second time."""
+        if task.tries == MOST_TRIES:
+            raise D3keError(
+                f"a worker was ended from outside (code {death.code}), perhaps for want "
+                "of memory. Go on with --resume and fewer --workers."
+            ) from death
+        advance(-task.done)
+        task.done = 0
+        waiting.append(task)
+        worker.connection.close()
+        self._workers.remove(worker)
+        self._workers.append(_spawned())
+        self._begin(self._workers[-1], waiting, busy)
+
     @staticmethod
-    def _next(worker: _Worker, waiting: list[Job], busy: dict[Any, _Worker]) -> None:
+    def _next(
+        worker: _Worker,
+        waiting: list[_Task[Job]],
+        busy: dict[Any, tuple[_Worker, _Task[Job]]],
+    ) -> None:
         if waiting:
-            _send(worker, waiting.pop())
-            busy[worker.connection] = worker
+            task = waiting.pop()
+            task.tries += 1
+            busy[worker.connection] = worker, task
+            _send(worker, task.job)
+
+
+def _spawned() -> _Worker:
+    """A new process that waits for what to do."""
+    context = multiprocessing.get_context("spawn")
+    with single_threaded(), _no_interrupt():
+        ours, theirs = context.Pipe()
+        process = context.Process(target=_serve, args=(theirs,), daemon=True)
+        process.start()
+        theirs.close()
+    return _Worker(process, ours)
 
 
 def _send(worker: _Worker, message: object) -> None:
-    try:
+    """Tell a worker something; where it is gone, its next report tells."""
+    with suppress(BrokenPipeError, ConnectionResetError):
         worker.connection.send(message)
-    except (BrokenPipeError, ConnectionResetError):
-        _received(worker)  # raises what it died of
 
 
 def _received(worker: _Worker) -> Any:
@@ -122,10 +187,7 @@ def _received(worker: _Worker) -> Any:
         message = worker.connection.recv()
     except (EOFError, ConnectionResetError) as error:
         worker.process.join(PATIENCE_S)
-        raise D3keError(
-            f"a worker was ended from outside (code {worker.process.exitcode}), perhaps for want "
-            "of memory. Go on with --resume and fewer --workers."
-        ) from error
+        raise _DeathError(worker.process.exitcode) from error
     if isinstance(message, _Failed):
         raise message.kind(message.message)
     if isinstance(message, _Broke):
