@@ -15,7 +15,8 @@ class Sample:
     """A frame of a clip, as a data set holds it. K coordinates, N bodies, J joints, M markers.
 
     key: subject-clip-camera-frame; jpg: the encoded picture, seen through a virtual camera that is
-    aimed at the middle of the box, shows 1.5 times the box, and has no distortion and no roll.
+    aimed at the middle of the box, shows 1.5 times the box, and has no distortion and no roll
+    of its own; what the original camera did not film is black.
     q: (K,) rad or m, q_mask: which are to be trusted; scales: (N, 3); root: (4, 4) the pelvis in
     the original camera; joints (J, 3), markers (M, 3) m, in the original camera;
     camera_matrix, distortion (5,), R, t: the original camera, x_cam = R x_ground + t;

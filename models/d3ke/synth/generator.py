@@ -19,6 +19,7 @@ from d3ke.synth.pictures.phones import crop_camera
 from d3ke.synth.plans import ClipPlan, SynthConfig, plans
 from d3ke.synth.stage import Renderer, View
 from d3ke.synth.takes import Studio, Take
+from d3ke.synth.views import filmed, padded, person_box, resized, view_of, whole_box
 
 Floats = NDArray[np.float32]
 Doubles = NDArray[np.float64]
@@ -107,15 +108,16 @@ class SyntheticPeople:
         phone, acted = take.phone, take.acted
         if whole:
             scale = longer_side / max(phone.size)
-            K, turn = _resized(phone.camera_matrix, scale), np.eye(3)
+            K, turn = resized(phone.camera_matrix, scale), np.eye(3)
             width, height = (round(side * scale / 2) * 2 for side in phone.size)
         else:
-            K, turn = crop_camera(phone, 0, _whole_box(take), longer_side, WINDOW)
+            K, turn = crop_camera(phone, 0, whole_box(take), longer_side, WINDOW)
             width = height = longer_side
         R, t = turn @ phone.R, phone.t @ turn.T
-        views = (_view(take, index, K, (width, height), turn) for index in range(plan.frames))
+        inside = filmed(phone, K, (width, height), turn)
+        views = (view_of(take, index, K, (width, height), turn) for index in range(plan.frames))
         return Film(
-            frames=self._exposed(take, views, rng),
+            frames=(padded(rgb, inside) for rgb in self._exposed(take, views, rng)),
             size=(width, height),
             rate_hz=self.config.rate_hz,
             camera_matrix=K,
@@ -158,7 +160,7 @@ class SyntheticPeople:
         ]
         root = _in_camera(acted.bodies[:, self._pelvis].numpy(), phone.R, phone.t)
         views = (
-            _view(take, i, K, (size, size), turn)
+            view_of(take, i, K, (size, size), turn)
             for i, (K, turn) in zip(chosen, crops, strict=True)
         )
         pictures = self._exposed(take, views, rng)
@@ -166,7 +168,7 @@ class SyntheticPeople:
             R, t = phone.R[index], phone.t[index]
             yield Sample(
                 key=f"{plan.subject}-{plan.kind}{part:02d}-0-{index:06d}",
-                jpg=encode_jpeg(rgb, take.look),
+                jpg=encode_jpeg(padded(rgb, filmed(phone, K, (size, size), turn)), take.look),
                 q=acted.q[index].numpy(),
                 q_mask=np.ones(acted.q.shape[1], bool),
                 scales=scales,
@@ -186,36 +188,6 @@ class SyntheticPeople:
             )
 
 
-def person_box(take: Take, index: int) -> Floats:
-    """The person's box x, y, width, height in the phone's picture, px; what is outside is cut."""
-    phone = take.phone
-    pixels = phone.at(index).project(take.acted.outline[index])
-    low = np.clip(np.nanmin(pixels, axis=0), 0, np.array(phone.size) - 2)
-    high = np.clip(np.nanmax(pixels, axis=0), low + 1, np.array(phone.size) - 1)
-    return np.concatenate([low, high - low]).astype(np.float32)
-
-
-def _whole_box(take: Take) -> Floats:
-    """The box of a person over a whole take."""
-    boxes = np.stack([person_box(take, index) for index in range(len(take.acted.q))])
-    low = boxes[:, :2].min(axis=0)
-    high = (boxes[:, :2] + boxes[:, 2:]).max(axis=0)
-    return np.concatenate([low, high - low]).astype(np.float32)
-
-
-def _view(take: Take, index: int, K: Doubles, size: tuple[int, int], turn: Doubles) -> View:
-    """A frame of a take through a camera turned from the phone's; its time is mid-exposure."""
-    phone, people = take.phone, (take.acted.bones, *take.others)
-    bones = tuple(person[index] for person in people)
-    before = None
-    if take.exposure_s:
-        half = np.float32(take.exposure_s * take.acted.motion.rate_hz / 2)
-        moves = [half * (p[index] - p[max(index - 1, 0)]) for p in people]
-        before = tuple(bone - move for bone, move in zip(bones, moves, strict=True))
-        bones = tuple(bone + move for bone, move in zip(bones, moves, strict=True))
-    return View(K, size, turn @ phone.R[index], turn @ phone.t[index], bones, before)
-
-
 def _in_camera(frames: Floats, R: Doubles, t: Doubles) -> Floats:
     """Frames (T, 4, 4) in ground as the cameras R (T, 3, 3), t (T, 3) see them."""
     seen = frames.astype(np.float64)
@@ -223,14 +195,6 @@ def _in_camera(frames: Floats, R: Doubles, t: Doubles) -> Floats:
     seen[:, :3, 3] = np.einsum("tij,tj->ti", R, frames[:, :3, 3]) + t
     turned: Floats = seen.astype(np.float32)
     return turned
-
-
-def _resized(K: Doubles, scale: float) -> Doubles:
-    """K of the same camera with other pixels; a pixel's centre has whole numbers."""
-    resized = K.copy()
-    resized[:2] *= scale
-    resized[:2, 2] += 0.5 * (scale - 1)
-    return resized
 
 
 def _info(plan: ClipPlan, take: Take, config: SynthConfig) -> dict[str, Any]:
