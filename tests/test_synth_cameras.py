@@ -168,3 +168,11 @@ def test_a_kept_jpeg_has_the_pictures_colours() -> None:
     coded = np.frombuffer(encode_jpeg(rgb, look), np.uint8)
     read = np.asarray(cv2.imdecode(coded, cv2.IMREAD_COLOR), np.uint8)[..., ::-1]
     assert read[16, 16] == pytest.approx((200, 0, 0), abs=6)  # grey levels: JPEG's rounding
+
+
+def test_nobody_runs_a_camera_down() -> None:
+    """A runner of 20 m stays in front of cameras that follow, too."""
+    points = person(60, walk_m=20.0)
+    for phone in phones(points):
+        depth = np.einsum("tpj,tj->tp", points, phone.R[:, 2]) + phone.t[:, 2:]
+        assert depth.min() > 0.5  # m: hands shake by a few cm

@@ -10,11 +10,12 @@ from d3ke.dataset.sample import Sample
 from d3ke.errors import D3keError
 from d3ke.skeleton import default_model
 from d3ke.skeleton.kinematics import SkeletalModel
-from d3ke.synth.generator import Clip, SyntheticPeople, _view
+from d3ke.synth.generator import Clip, SyntheticPeople
 from d3ke.synth.pictures.gl import open_renderer
 from d3ke.synth.plans import ClipPlan, SynthConfig
 from d3ke.synth.stage import View
 from d3ke.synth.takes import Studio, Take
+from d3ke.synth.views import view_of
 
 SIZE = 128
 CONFIG = SynthConfig(frames=0, seed=5, size=SIZE, motions=None, bystanders=0.5, exposed=0.5)
@@ -100,7 +101,7 @@ def test_a_blurred_picture_is_of_the_moment_that_its_labels_are_of() -> None:
     plan = ClipPlan("train", 3, "clip", 12)
     take = studio.take(studio.actor(plan.person), "train", 12, 30.0, plan.stream(5))
     take = take._replace(exposure_s=1 / 60, others=(take.acted.bones,))
-    view = _view(take, 6, np.eye(3), (64, 64), np.eye(3))
+    view = view_of(take, 6, np.eye(3), (64, 64), np.eye(3))
     assert view.before is not None
     for start, end in zip(view.before, view.bones, strict=True):
         assert np.allclose((start + end) / 2, take.acted.bones[6], atol=1e-6)

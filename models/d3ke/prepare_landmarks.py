@@ -73,7 +73,7 @@ class RenderedFilms:
 
     def plans(self) -> list[Plan]:
         """Clips for training, then those held out."""
-        held_out = round(VALID_SHARE * self.config.clips)
+        held_out = max(round(VALID_SHARE * self.config.clips), int(self.config.clips > 1))
         counts = {"train": self.config.clips - held_out, "valid": held_out}
         return [
             plan for split, count in counts.items() for plan in clips_only(self.synth, split, count)
@@ -135,7 +135,7 @@ def _begin(output: Path, config: LandmarkRecordsConfig, resume: bool) -> None:
     """The folder, with what its records follow from."""
     index, now = output / INDEX, config.facts()
     if index.exists():
-        stated = json.loads(read_text(index))
+        stated = _stated(index)
         began = stated.get("config", {}) | {"d3ke": stated.get("d3ke")}
         now["d3ke"] = __version__
         other = sorted(name for name in {*began, *now} if began.get(name) != now.get(name))
@@ -158,6 +158,17 @@ def _begin(output: Path, config: LandmarkRecordsConfig, resume: bool) -> None:
     if any(output.glob(RECORDS)):
         raise D3keError(f"{output}: holds other .npz files. Name an empty folder.")
     _write_index(output, config, [])
+
+
+def _stated(index: Path) -> dict[str, Any]:
+    """What an index says of its records."""
+    try:
+        stated = json.loads(read_text(index))
+    except json.JSONDecodeError as error:
+        raise D3keError(f"{index}: not readable as JSON. Make the records anew.") from error
+    if not isinstance(stated, dict):
+        raise D3keError(f"{index}: not an index of landmark records. Make the records anew.")
+    return stated
 
 
 def _write_index(output: Path, config: LandmarkRecordsConfig, clips: list[dict[str, Any]]) -> None:

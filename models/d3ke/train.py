@@ -157,7 +157,11 @@ def _stream(
 def _held_out(
     data: Path, records: Path | None, osim: OsimModel, config: TrainConfig, progress: Progress
 ) -> dict[str, BatchStream]:
-    """What weights are judged by: people and procedural motions that are never trained on."""
+    """What weights are judged by: people, clothes, cameras and procedural motions never trained on.
+
+    Recorded motions are few, and the modelled stream takes them all: some of the records' motions
+    were trained on, so real clips, not these, tell how good weights are.
+    """
     seed = config.seed + VALIDATION_SEED
     clips = replace(config.clips, batch=config.batch)
     found: dict[str, BatchStream] = {"valid": landmark_clips(osim, data, seed, clips, progress)}

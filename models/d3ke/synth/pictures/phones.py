@@ -77,10 +77,12 @@ def draw_phone(rng: Generator, points: Floats, rate_hz: float) -> PhoneCamera:
     follows = held and roam > 0.5 and rng.random() < FOLLOW_SHARE
     turns = _follow_targets(points, rate_hz) if follows else None
     R, eye = _stand(rng, K, size, points[chosen].astype(np.float64), turns, chosen)
+    R_all = np.broadcast_to(R, (frames, 3, 3))
     if turns is not None:
         R_all = _followed(R, eye, turns, frames)
-    else:
-        R_all = np.broadcast_to(R, (frames, 3, 3))
+        if _nearest(points, R_all, eye) < CLOSEST_M:  # they would run the camera down
+            R, eye = _stand(rng, K, size, points[chosen].astype(np.float64), None, chosen)
+            R_all = np.broadcast_to(R, (frames, 3, 3))
     eyes = np.broadcast_to(eye, (frames, 3))
     if held:
         R_all, eyes = _shaken(rng, R_all, eyes, rate_hz)
@@ -172,6 +174,11 @@ def _stand(
         distance *= 1.12
     R, eye = placed(distance)
     return _off_centre(rng, K, size, points, R, eye), eye
+
+
+def _nearest(points: Floats, R: Array, eye: Array) -> float:
+    """The least depth of points (T, P, 3) before cameras R (T, 3, 3) at a place, m."""
+    return float(np.einsum("tpj,tj->tp", points - eye, R[:, 2]).min())
 
 
 def _pixels(K: Array, points: Array, R: Array, eye: Array) -> Array:
