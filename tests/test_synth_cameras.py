@@ -175,4 +175,4 @@ def test_nobody_runs_a_camera_down() -> None:
     points = person(60, walk_m=20.0)
     for phone in phones(points):
         depth = np.einsum("tpj,tj->tp", points, phone.R[:, 2]) + phone.t[:, 2:]
-        assert depth.min() > 0.1  # m: one in twenty stands too close on purpose
+        assert depth.min() > 0.6  # m: 0.8, less what hands shake

@@ -83,7 +83,8 @@ def draw_phone(rng: Generator, points: Floats, rate_hz: float) -> PhoneCamera:
         if _nearest(points, R_all, eye) < CLOSEST_M:  # they would run the camera down
             R, eye = _stand(rng, K, size, points[chosen].astype(np.float64), None, chosen)
             R_all = np.broadcast_to(R, (frames, 3, 3))
-    eyes = np.broadcast_to(eye, (frames, 3))
+    step_back = max(0.0, CLOSEST_M - _nearest(points, R_all, eye))
+    eyes = eye - step_back * R_all[:, 2]
     if held:
         R_all, eyes = _shaken(rng, R_all, eyes, rate_hz)
     distortion = rng.normal(0, DISTORTION_SD) * (rng.random() < 0.7)
