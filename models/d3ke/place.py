@@ -7,7 +7,6 @@
 """
 
 import math
-from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -21,7 +20,7 @@ from d3ke.network.inference import Regression
 from d3ke.pelvis_path import Slips, reprojected_translation, smoothed_path
 from d3ke.posing import in_parts
 from d3ke.skeleton.kinematics import SkeletalModel
-from d3ke.skeleton.landmark_places import landmark_places
+from d3ke.skeleton.landmark_places import landmark_places, sole_places
 from d3ke.vision.camera import Camera
 from d3ke.vision.person import PersonTrack
 
@@ -37,8 +36,6 @@ TRUNK_AND_LIMBS = tuple(
     for side in SIDES
 )
 FEET = tuple(f"{name}_{side}" for name in ("heel", "foot") for side in SIDES)
-# Undersides of heels and toes (landmarks FEET), below the places of their landmarks.
-SOLE_M = -0.03  # height in the frames of calcn and toes: malleoli 70 mm above the sole (ANSUR II)
 
 
 class Placement(NamedTuple):
@@ -120,7 +117,7 @@ def standing_height(skeleton: SkeletalModel, scales: Array) -> float:
 
     scales: (N, 3).
     """
-    index, places = _soles(skeleton.osim.body_names)
+    index, places = sole_places(skeleton.osim.body_names, FEET)
     with torch.no_grad():
         size = torch.as_tensor(scales, dtype=torch.float32)
         pose = skeleton(torch.zeros(len(skeleton.osim.coordinates)), size)
@@ -166,12 +163,12 @@ def _points(regression: Regression, skeleton: SkeletalModel, scales: Array) -> P
     """The points that tell where the person is, relative to the pelvis, in the camera's axes."""
     places = landmark_places()
     bodies = skeleton.osim.bodies
-    soles, sole_places = _soles(skeleton.osim.body_names)
+    soles, under = sole_places(skeleton.osim.body_names, FEET)
     index = torch.tensor(
         [*places.body_index(skeleton.osim.body_names), *soles, *range(len(bodies))]
     )
     mass_centers = [body.mass_center for body in bodies]
-    locations = np.vstack([places.offsets_m, sole_places, mass_centers])
+    locations = np.vstack([places.offsets_m, under, mass_centers])
     size = torch.as_tensor(scales, dtype=torch.float32)
     parts = []
     for frames in in_parts(len(regression.q)):
@@ -186,15 +183,6 @@ def _points(regression: Regression, skeleton: SkeletalModel, scales: Array) -> P
     landmarks, ends, centers = np.split(points, np.cumsum([len(places.names), len(soles)]), axis=1)
     mass = np.array([body.mass_kg for body in bodies])
     return Points(landmarks, ends, np.average(centers, axis=1, weights=mass))
-
-
-def _soles(body_names: Sequence[str]) -> tuple[list[int], Array]:
-    """Bodies and places of the undersides of heels and toes."""
-    places = landmark_places()
-    chosen = [places.names.index(name) for name in FEET]
-    under = places.offsets_m[chosen]
-    under[:, 1] = SOLE_M
-    return [places.body_index(body_names)[index] for index in chosen], under
 
 
 def _weights(track: PersonTrack) -> Array:

@@ -14,6 +14,10 @@ from d3ke.errors import D3keError
 ASSETS = Path(__file__).parents[1] / "assets"
 NOISE_FILE = "landmark_noise.json"
 
+# Undersides of heels and toes, m, in the frames of calcn and toes of an unscaled right foot:
+# malleoli lie 70 mm above the sole (ANSUR II). Landmarks of feet lie higher, inside the shoes.
+SOLE_PLACES = {"heel": (-0.002, -0.03, 0.019), "foot": (0.043, -0.03, 0.008)}
+
 
 @dataclass(frozen=True)
 class LandmarkPlaces:
@@ -59,3 +63,18 @@ def landmark_places(folder: Path = ASSETS) -> LandmarkPlaces:
         jitter_of_box=np.array([row["jitter_of_box"] for row in rows]),
         slow_error_of_box=np.array([row["slow_error_of_box"] for row in rows]),
     )
+
+
+def sole_places(
+    body_names: Sequence[str], names: Sequence[str]
+) -> tuple[list[int], NDArray[np.float64]]:
+    """Bodies and places of undersides of feet, by their landmarks' names (heel_r, foot_l, ...).
+
+    Returns the positions of the bodies in `body_names`, and (P, 3) m at scale 1.
+    Raises D3keError as LandmarkPlaces.body_index does.
+    """
+    places = landmark_places()
+    bodies = places.body_index(body_names)
+    mirrors = np.array([(1, 1, 1) if name.endswith("_r") else (1, 1, -1) for name in names])
+    under = np.array([SOLE_PLACES[name[:-2]] for name in names]) * mirrors
+    return [bodies[places.names.index(name)] for name in names], under

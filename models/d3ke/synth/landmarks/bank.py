@@ -15,7 +15,7 @@ from d3ke.motion.names import to_names
 from d3ke.motion.opensim_files import read_motion
 from d3ke.progress import Progress
 from d3ke.skeleton.kinematics import SkeletalModel
-from d3ke.skeleton.landmark_places import landmark_places
+from d3ke.skeleton.landmark_places import sole_places
 from d3ke.synth.motions.activities import (
     AIRBORNE,
     Activity,
@@ -185,9 +185,7 @@ def _recorded(
 
 def sole_heights(skeleton: SkeletalModel, q: Tensor) -> Tensor:
     """Heights of heels and toes over the ground's origin. q: (F, K). Returns (F, 4), m."""
-    places = landmark_places()
-    rows = [places.names.index(name) for name in SOLE_LANDMARKS]
-    index = torch.tensor(places.body_index(skeleton.osim.body_names))[rows]
-    offsets = torch.tensor(places.offsets_m[rows], dtype=q.dtype)
+    bodies, places = sole_places(skeleton.osim.body_names, SOLE_LANDMARKS)
+    index, offsets = torch.tensor(bodies), torch.tensor(places, dtype=q.dtype)
     heights: Tensor = skeleton.stations(skeleton.bodies(q), index, offsets, None)[..., 1]
     return heights

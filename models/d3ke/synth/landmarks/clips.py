@@ -11,7 +11,7 @@ from d3ke.network.landmarks import LandmarkWindow
 from d3ke.network.mirror import coordinate_signs, swap_of
 from d3ke.progress import Progress
 from d3ke.skeleton.kinematics import SkeletalModel
-from d3ke.skeleton.landmark_places import landmark_places
+from d3ke.skeleton.landmark_places import landmark_places, sole_places
 from d3ke.skeleton.osim import OsimModel
 from d3ke.synth.landmarks.bank import RATE_HZ, SOLE_LANDMARKS, MotionBank, build_bank
 from d3ke.synth.landmarks.batches import BatchStream, LandmarkBatch
@@ -80,7 +80,9 @@ class LandmarkClips(BatchStream):
         self.places = landmark_places()
         self.body_index = torch.tensor(self.places.body_index(osim.body_names))
         self.observer = LandmarkObserver(self.skeleton, landmark_noise(), config.bias_spread)
-        self.soles = [self.places.names.index(name) for name in SOLE_LANDMARKS]
+        bodies, soles = sole_places(osim.body_names, SOLE_LANDMARKS)
+        self.sole_bodies = torch.tensor(bodies)
+        self.soles = torch.tensor(soles, dtype=torch.float32)
 
     def batch(self, index: int) -> LandmarkBatch:
         """Batch `index` of this seed."""
@@ -141,9 +143,7 @@ class LandmarkClips(BatchStream):
         """
         size = scales.unsqueeze(1).expand(-1, q.shape[1], -1, -1)
         bodies = self.skeleton.bodies(q, size)
-        offsets = torch.tensor(self.places.offsets_m[self.soles], dtype=torch.float32)
-        index = self.body_index[self.soles]
-        soles = self.skeleton.stations(bodies, index, offsets, size)  # (B, T, 4, 3)
+        soles = self.skeleton.stations(bodies, self.sole_bodies, self.soles, size)  # (B, T, 4, 3)
         lowest = soles[..., 1].amin(dim=2)
         carries = torch.softmax(-soles[..., 1] / 0.02, dim=2)  # 2 cm decide which foot carries
         motion = -(soles.diff(dim=1) * carries[:, 1:, :, None]).sum(dim=2)
