@@ -15,6 +15,7 @@ from d3ke.skeleton.kinematics import SkeletalModel
 from d3ke.synth.motions.library import MotionLibrary, PlannedMotion
 from d3ke.synth.motions.programme import PROGRAMME, perform
 from d3ke.synth.motions.recordings import SPLITS, person_of, split_of
+from d3ke.synth.motions.variation import faded
 
 OSIM = default_model()
 SKELETON = SkeletalModel(OSIM)
@@ -298,3 +299,13 @@ def test_the_recordings_are_split_by_person_with_walking_in_each(
         for _ in range(10):
             drawn = library.draw(rng, split, 20, RATE_HZ)
             assert set(drawn.source.split("+")) <= own
+
+
+def test_short_motions_fade_or_stay_as_they_are() -> None:
+    """However long the fade is beside the motion."""
+    library = MotionLibrary.load(None, OSIM)
+    rng = np.random.default_rng(0)
+    first, second = (library.perform(rng, "squat", 36, 30.0) for _ in range(2))
+    for seed in range(60):
+        motion = faded(first, second, NAMES, np.random.default_rng(seed))
+        assert np.isfinite(motion.q).all()

@@ -130,7 +130,7 @@ def faded(
     """From one motion into another, while both feet may be on the floor."""
     frames = len(first.q)
     span = max(round(rng.uniform(*FADE_S) * first.rate_hz), 2)
-    if frames < 2 * span:
+    if frames <= 2 * span:
         return first
     middles = rng.integers(span, frames - span, 8)
     reach = span // 2
