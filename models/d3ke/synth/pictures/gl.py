@@ -1,5 +1,7 @@
 """The renderer on OpenGL: EGL without a screen, on a graphics card or on Mesa's llvmpipe."""
 
+import importlib
+from contextlib import suppress
 from typing import Any
 
 import cv2
@@ -29,6 +31,10 @@ def open_renderer() -> "GlRenderer":
 
     Raises D3keError where there is no EGL, or none with OpenGL 3.3.
     """
+    with suppress(ImportError):
+        # Mesa brings an LLVM that all later libraries see; Triton, which torch loads with its
+        # first optimizer, has another of its own and crashes unless it comes first.
+        importlib.import_module("triton._C.libtriton")
     try:
         context = moderngl.create_context(require=330, standalone=True, **SETTINGS)
     except Exception as error:  # moderngl and its backends raise bare Exceptions
