@@ -92,6 +92,8 @@ def train(
 
     The run's folder holds its weights, its log and the state to resume from.
     """
+    if record_share is not None and records is None:
+        raise typer.BadParameter("--record-share needs --records: a folder of landmark records.")
     from d3ke.network.device import choose_device
     from d3ke.skeleton import default_model
     from d3ke.train import TrainConfig, train_landmarks

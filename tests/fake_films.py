@@ -2,36 +2,20 @@
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from d3ke.dataset.source import Film
 from d3ke.skeleton import default_model
 from d3ke.synth.landmarks.records import LandmarkRecord
+from d3ke.synth.plans import ClipPlan
 from d3ke.vision.video import Video
 
 WALK = Path(__file__).parents[1] / "examples" / "walk_3s.mp4"
 FOCAL_PX = 600.0
 SIZE = (640, 286)
-
-
-class FakePlan(NamedTuple):
-    subject: str
-    frames: int
-
-
-class FakeFilm(NamedTuple):
-    frames: Iterator[NDArray[np.uint8]]
-    size: tuple[int, int]
-    rate_hz: float
-    camera_matrix: NDArray[np.float64]
-    R: NDArray[np.float64]
-    window_turn: NDArray[np.float64]
-    q: NDArray[np.float32]
-    scales: NDArray[np.float32]
-    root: NDArray[np.float32]
-    info: dict[str, Any]
 
 
 def camera_matrix() -> NDArray[np.float64]:
@@ -57,25 +41,28 @@ def truth(frames: int, seed: int) -> dict[str, Any]:
 class FakeFilms:
     """Two people for training and one held out, each the first frames of the walking clip."""
 
-    def plans(self) -> list[FakePlan]:
-        return [FakePlan(name, 4) for name in ("train000000", "train000001", "valid000000")]
+    def plans(self) -> list[ClipPlan]:
+        return [ClipPlan(*name, "clip", 4) for name in (("train", 0), ("train", 1), ("valid", 0))]
 
-    def film(self, plan: FakePlan) -> FakeFilm:
+    def film(self, plan: ClipPlan) -> Film:
         def images() -> Iterator[NDArray[np.uint8]]:
             for frame in Video(WALK):
                 if frame.index == plan.frames:
                     return
                 yield frame.image
 
-        return FakeFilm(
+        return Film(
             frames=images(),
             size=SIZE,
             rate_hz=30.0,
             camera_matrix=camera_matrix(),
             R=np.tile(np.diag([1.0, -1.0, -1.0]), (plan.frames, 1, 1)),
+            t=np.zeros((plan.frames, 3)),
             window_turn=np.eye(3),
-            info={"split": plan.subject[:5], "activity": "walk"},
-            **truth(plan.frames, int(plan.subject[5:])),
+            joints=np.zeros((plan.frames, 0, 3), np.float32),
+            markers=np.zeros((plan.frames, 0, 3), np.float32),
+            info={"split": plan.split, "activity": "walk"},
+            **truth(plan.frames, plan.number),
         )
 
 

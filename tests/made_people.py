@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Iterator
-from typing import Any, NamedTuple
+from typing import Any
 
 import cv2
 import numpy as np
@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from d3ke.dataset.augmentation import Aim, aimed
 from d3ke.dataset.sample import Sample
-from d3ke.dataset.source import ClipSource
+from d3ke.dataset.source import BOXES, Clip, ClipSource, Film
 from d3ke.errors import D3keError
 from d3ke.skeleton.kinematics import SkeletalModel, SkeletalPose
 from d3ke.skeleton.osim import OsimModel
@@ -21,20 +21,6 @@ K = np.array([[900.0, 0, 359.5], [0, 900, 639.5], [0, 0, 1]])
 R = np.array([[0.0, 0, -1], [0, -1, 0], [-1, 0, 0]])  # before the person, 4 m away, 1 m high
 T = np.array([0.0, 1.0, 4.0])
 SIZE = (720, 1280)
-BOXES = 1.5
-
-
-class Made(NamedTuple):
-    samples: list[Sample]
-    info: dict[str, Any]
-
-
-class MadeFilm(NamedTuple):
-    frames: Iterator[NDArray[np.uint8]]
-    rate_hz: float
-    q: NDArray[np.float32]
-    scales: NDArray[np.float32]
-    info: dict[str, Any]
 
 
 class MadePeople:
@@ -47,7 +33,7 @@ class MadePeople:
     def plans(self) -> list[ClipPlan]:
         return plans(self.config)
 
-    def make(self, plan: ClipPlan) -> Made:
+    def make(self, plan: ClipPlan) -> Clip:
         time.sleep(self.pause_s)
         q, scales, pose = self._pose(plan)
         camera = (pose.joints.numpy() @ R.T + T), (pose.markers.numpy() @ R.T + T)
@@ -56,12 +42,26 @@ class MadePeople:
             self._sample(plan, index, q[index], scales, roots[index], *(p[index] for p in camera))
             for index in range(plan.frames)
         ]
-        return Made(samples, info_of(plan, self.config))
+        return Clip(samples, info_of(plan, self.config))
 
-    def film(self, plan: ClipPlan, longer_side: int, whole: bool = False) -> MadeFilm:
-        q, scales, _ = self._pose(plan)
-        frames = (np.full((64, 36, 3), 5 * i % 250, np.uint8) for i in range(plan.frames))
-        return MadeFilm(frames, self.config.rate_hz, q, scales, info_of(plan, self.config))
+    def film(self, plan: ClipPlan, longer_side: int, whole: bool = False) -> Film:
+        q, scales, pose = self._pose(plan)
+        count = plan.frames
+        return Film(
+            frames=(np.full((64, 36, 3), 5 * i % 250, np.uint8) for i in range(count)),
+            size=(36, 64),
+            rate_hz=self.config.rate_hz,
+            camera_matrix=K,
+            R=np.tile(R, (count, 1, 1)),
+            t=np.tile(T, (count, 1)),
+            window_turn=np.eye(3),
+            q=q,
+            scales=scales,
+            root=pose.bodies[:, 0].numpy(),
+            joints=pose.joints.numpy(),
+            markers=pose.markers.numpy(),
+            info=info_of(plan, self.config),
+        )
 
     def close(self) -> None:
         """Nothing was opened."""
@@ -120,10 +120,10 @@ class SlowPeople(MadePeople):
 class Sightless(MadePeople):
     """Has nothing to draw with."""
 
-    def make(self, plan: ClipPlan) -> Made:
+    def make(self, plan: ClipPlan) -> Clip:
         raise D3keError("no EGL here: nothing can be drawn. Install libegl1 and libgl1-mesa-dri.")
 
-    def film(self, plan: ClipPlan, longer_side: int, whole: bool = False) -> MadeFilm:
+    def film(self, plan: ClipPlan, longer_side: int, whole: bool = False) -> Film:
         return super().film(plan, longer_side, whole)._replace(frames=self._unseen())
 
     def _unseen(self) -> Iterator[NDArray[np.uint8]]:

@@ -14,10 +14,11 @@ from d3ke.dataset import augmentation as augment
 from d3ke.dataset.augmentation import Aim, Augmentation, aimed, seen_through
 from d3ke.dataset.labels import Framing, Mirror, frame_item, labels_of, picture_of
 from d3ke.dataset.sample import Sample
+from d3ke.dataset.source import BOXES
 from d3ke.skeleton import default_model
 from d3ke.skeleton.kinematics import SkeletalModel
 from d3ke.synth.plans import ClipPlan, SynthConfig
-from tests.made_people import BOXES, K, MadePeople
+from tests.made_people import K, MadePeople
 
 PLAIN = Augmentation(hidden=0, brightness=0, contrast=(1, 1), hue_deg=0, saturation=(1, 1))
 

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import torch
 
+from d3ke.dataset.source import Film
 from d3ke.errors import D3keError
 from d3ke.network.landmarks import LANDMARKS
 from d3ke.network.mirror import mirror_landmarks
@@ -23,9 +24,10 @@ from d3ke.synth.landmarks.windows import (
     RecordWindows,
     RecordWindowsConfig,
 )
+from d3ke.synth.plans import ClipPlan
 from d3ke.vision.person import open_finder, track_person
 from d3ke.vision.video import Video
-from tests.fake_films import FOCAL_PX, WALK, FakeFilm, FakeFilms, FakePlan, made_record
+from tests.fake_films import FOCAL_PX, WALK, FakeFilms, made_record
 
 CONFIG = LandmarkRecordsConfig(clips=3, frames=4)
 
@@ -45,7 +47,7 @@ def windows(frames: int = 16, count: int = 12, seed: int = 0) -> RecordWindows:
 
 def test_a_record_holds_what_predict_would_see() -> None:
     frames = 30
-    record = record_film(FakeFilms().film(FakePlan("train000000", frames)), open_finder())
+    record = record_film(FakeFilms().film(ClipPlan("train", 0, "clip", frames)), open_finder())
     track = track_person(Video(WALK))
     np.testing.assert_array_equal(record.landmarks, track.landmarks[:frames])
     np.testing.assert_array_equal(record.presence, track.presence[:frames])
@@ -53,14 +55,14 @@ def test_a_record_holds_what_predict_would_see() -> None:
 
 
 def test_a_film_of_60_hz_is_looked_at_30_times_a_second() -> None:
-    film = FakeFilms().film(FakePlan("train000000", 8))._replace(rate_hz=60.0)
+    film = FakeFilms().film(ClipPlan("train", 0, "clip", 8))._replace(rate_hz=60.0)
     record = record_film(film, open_finder())
     np.testing.assert_allclose(record.time, np.arange(4) / 30)
     np.testing.assert_array_equal(record.q, film.q[::2])
 
 
 def test_gravity_is_that_of_the_window() -> None:
-    film = FakeFilms().film(FakePlan("train000000", 2))
+    film = FakeFilms().film(ClipPlan("train", 0, "clip", 2))
     turn = np.array([[1, 0, 0], [0, 0.8, -0.6], [0, 0.6, 0.8]])
     film = film._replace(R=turn @ film.R, window_turn=turn)
     record = record_film(film, open_finder())
@@ -100,7 +102,7 @@ def test_resuming_makes_what_is_missing_and_nothing_else(folder: Path) -> None:
 
 
 class BrokenFilms(FakeFilms):
-    def film(self, plan: FakePlan) -> FakeFilm:
+    def film(self, plan: ClipPlan) -> Film:
         if plan.subject == "train000001":
             raise D3keError("no second film")
         return super().film(plan)

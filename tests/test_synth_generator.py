@@ -7,10 +7,11 @@ import numpy as np
 import pytest
 
 from d3ke.dataset.sample import Sample
+from d3ke.dataset.source import Clip
 from d3ke.errors import D3keError
 from d3ke.skeleton import default_model
 from d3ke.skeleton.kinematics import SkeletalModel
-from d3ke.synth.generator import Clip, SyntheticPeople
+from d3ke.synth.generator import SyntheticPeople
 from d3ke.synth.pictures.gl import open_renderer
 from d3ke.synth.plans import ClipPlan, SynthConfig
 from d3ke.synth.stage import View

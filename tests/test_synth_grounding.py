@@ -7,12 +7,11 @@ from numpy.typing import NDArray
 
 from d3ke.skeleton.default import default_model
 from d3ke.skeleton.kinematics import SkeletalModel
-from d3ke.synth.motions.contacts import ContactErrors, contact_errors
 from d3ke.synth.motions.foot_soles import both_soles
 from d3ke.synth.motions.grounding import Grounded, ground
 from d3ke.synth.motions.planned_motion import PlannedMotion
 from d3ke.synth.motions.programme import PROGRAMME, perform
-from d3ke.synth.motions.supports import floor_height
+from tests.contact_errors import ContactErrors, contact_errors, floor_height
 from tests.sole_points import shoe_soles
 
 OSIM = default_model()

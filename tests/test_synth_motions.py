@@ -14,8 +14,9 @@ from d3ke.skeleton.default import default_model
 from d3ke.skeleton.kinematics import SkeletalModel
 from d3ke.synth.motions.library import MotionLibrary, PlannedMotion
 from d3ke.synth.motions.programme import PROGRAMME, perform
-from d3ke.synth.motions.recordings import SPLITS, person_of, split_of
+from d3ke.synth.motions.recordings import person_of, split_of
 from d3ke.synth.motions.variation import faded
+from d3ke.synth.plans import SPLITS
 
 OSIM = default_model()
 SKELETON = SkeletalModel(OSIM)

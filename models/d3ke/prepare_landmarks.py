@@ -8,14 +8,15 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from d3ke import __version__
+from d3ke.dataset.source import Film
 from d3ke.errors import D3keError
 from d3ke.files import content_hash, read_text, replacing
 from d3ke.progress import Progress, Silent
 from d3ke.skeleton import default_model
 from d3ke.synth.generator import SyntheticPeople
-from d3ke.synth.landmarks.films import Film, Filmer, Plan, record_film
+from d3ke.synth.landmarks.films import Filmer, record_film
 from d3ke.synth.landmarks.records import INDEX, RECORDS, SCHEMA_VERSION, LandmarkRecord
-from d3ke.synth.plans import SynthConfig, clips_only
+from d3ke.synth.plans import ClipPlan, SynthConfig, clips_only
 from d3ke.vision.person import open_finder
 from d3ke.workers import Advance, Workers, cores
 
@@ -71,7 +72,7 @@ class RenderedFilms:
         """The people, their clothes and motions."""
         return SyntheticPeople(self.synth, default_model())
 
-    def plans(self) -> list[Plan]:
+    def plans(self) -> list[ClipPlan]:
         """Clips for training, then those held out."""
         held_out = max(round(VALID_SHARE * self.config.clips), int(self.config.clips > 1))
         counts = {"train": self.config.clips - held_out, "valid": held_out}
@@ -79,10 +80,9 @@ class RenderedFilms:
             plan for split, count in counts.items() for plan in clips_only(self.synth, split, count)
         ]
 
-    def film(self, plan: Any) -> Film:
+    def film(self, plan: ClipPlan) -> Film:
         """A plan's clip."""
-        film: Film = self.people.film(plan, self.config.size)
-        return film
+        return self.people.film(plan, self.config.size)
 
 
 def prepare_landmarks(
@@ -109,7 +109,7 @@ def prepare_landmarks(
     progress.start("clips", len(plans))
     progress.advance(len(plans) - len(waiting))
     count = min(workers or cores(), len(waiting))
-    filming: Workers[Plan, Path] = Workers(partial(Filming, filmer, output), count)
+    filming: Workers[ClipPlan, Path] = Workers(partial(Filming, filmer, output), count)
     try:
         with filming:
             for _ in filming.map(waiting, lambda _: None):
@@ -127,7 +127,7 @@ def prepare_landmarks(
     return PreparedRecords(output, len(plans), sum(frames), seen / max(1, sum(frames)))
 
 
-def _path(output: Path, plan: Plan) -> Path:
+def _path(output: Path, plan: ClipPlan) -> Path:
     return output / f"{plan.subject}.npz"
 
 
@@ -195,7 +195,7 @@ class Filming:
     def __init__(self, filmer: Callable[[], Filmer], output: Path) -> None:
         self.filmer, self.output, self.finder = filmer(), output, open_finder()
 
-    def __call__(self, plan: Plan, advance: Advance) -> Path:
+    def __call__(self, plan: ClipPlan, advance: Advance) -> Path:
         """Write the record of a plan and name it."""
         path = _path(self.output, plan)
         record_film(self.filmer.film(plan), self.finder).save(path)

@@ -17,11 +17,11 @@ import torch
 
 from d3ke.skeleton.default import default_model
 from d3ke.skeleton.kinematics import SkeletalModel
-from d3ke.synth.motions.contacts import contact_errors
 from d3ke.synth.motions.foot_soles import both_soles
 from d3ke.synth.motions.grounding import ground
 from d3ke.synth.motions.library import MotionLibrary, PlannedMotion
 from d3ke.synth.motions.programme import PROGRAMME
+from tests.contact_errors import contact_errors
 from tests.sole_points import shoe_soles
 
 RATE_HZ = 30.0

@@ -12,10 +12,10 @@ from d3ke import __version__
 from d3ke.errors import D3keError
 from d3ke.files import read_text, replacing
 from d3ke.skeleton.osim import OsimModel
+from d3ke.synth.plans import SPLITS
 
 SCHEMA_VERSION = 1
 NAME = "manifest.json"
-SPLITS = ("train", "valid", "test")
 FRESH_SOURCE = "procedural"  # motions made anew for each clip: no recording that could be known
 
 

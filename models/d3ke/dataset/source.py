@@ -1,56 +1,51 @@
 """Where clips come from: what prepares a data set, as the rest sees it."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Any, Protocol
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-from d3ke.dataset.sample import Floats, Sample
+from d3ke.dataset.sample import Doubles, Floats, Sample
 from d3ke.skeleton.osim import OsimModel
 from d3ke.synth.plans import ClipPlan, SynthConfig
 
 BOXES = 1.5  # a sample's picture shows this many times the person's box
 
 
-class Clip(Protocol):
-    """The samples of a plan, in order, and what is the same for all of them.
+class Clip(NamedTuple):
+    """The samples of a plan, and what is the same for all of them.
 
-    info: split, kind, frames, rate_hz, activities, sources (of motion), and of the subject its id
-    and whatever else is known.
+    samples: those of one clip through one camera follow each other. info: split, kind, frames,
+    rate_hz, activities, sources (of motion), and of the subject its id and whatever else is known.
     """
 
-    @property
-    def samples(self) -> Sequence[Sample]:
-        """The samples; those of one clip through one camera follow each other."""
-
-    @property
-    def info(self) -> Mapping[str, Any]:
-        """What the manifest says of them."""
+    samples: list[Sample]
+    info: dict[str, Any]
 
 
-class Film(Protocol):
-    """A clip as a video. frames: (H, W, 3) u1; q: (T, K) in ground; scales: (N, 3)."""
+class Film(NamedTuple):
+    """A clip as a video: T frames of a camera window, and their truth.
 
-    @property
-    def frames(self) -> Iterator[NDArray[np.uint8]]:
-        """The pictures, drawn as they are asked for."""
+    frames: (H, W, 3) u1 each, drawn as they are asked for; size: their width and height, px;
+    camera_matrix (3, 3), R (T, 3, 3), t (T, 3): of the window, x_cam = R x_ground + t;
+    window_turn (3, 3): x_window = window_turn x_phone; q (T, K) rad or m, scales (N, 3); root
+    (T, 4, 4): the pelvis in the window's camera; joints (T, J, 3), markers (T, M, 3): in ground, m.
+    """
 
-    @property
-    def rate_hz(self) -> float:
-        """Frames a second."""
-
-    @property
-    def q(self) -> Floats:
-        """Coordinates, rad or m."""
-
-    @property
-    def scales(self) -> Floats:
-        """Body scales."""
-
-    @property
-    def info(self) -> Mapping[str, Any]:
-        """As of a Clip."""
+    frames: Iterator[NDArray[np.uint8]]
+    size: tuple[int, int]
+    rate_hz: float
+    camera_matrix: Doubles
+    R: Doubles
+    t: Doubles
+    window_turn: Doubles
+    q: Floats
+    scales: Floats
+    root: Floats
+    joints: Floats
+    markers: Floats
+    info: dict[str, Any]
 
 
 class ClipSource(Protocol):

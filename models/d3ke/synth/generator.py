@@ -4,14 +4,14 @@ A plan of a seed always gives the same labels, wherever and after whatever it is
 """
 
 from collections.abc import Iterator
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 from numpy.random import Generator
 from numpy.typing import NDArray
 
 from d3ke.dataset.sample import Sample
-from d3ke.dataset.source import BOXES
+from d3ke.dataset.source import BOXES, Clip, Film
 from d3ke.skeleton.osim import OsimModel
 from d3ke.synth.pictures.exposure import encode_jpeg, expose
 from d3ke.synth.pictures.gl import open_renderer
@@ -26,37 +26,6 @@ Doubles = NDArray[np.float64]
 
 MOMENTS, MOMENT_STEP = 6, 6  # independent frames taken of one motion, this many frames apart
 WINDOW = 1.15  # a film shows this many times the box of the whole clip
-
-
-class Clip(NamedTuple):
-    """The samples of a plan, in order, and what is the same for all of them."""
-
-    samples: list[Sample]
-    info: dict[str, Any]
-
-
-class Film(NamedTuple):
-    """A clip as a video: T frames of a camera window, and their truth.
-
-    frames: (H, W, 3) u1 each; camera_matrix (3, 3), R (T, 3, 3), t (T, 3): of the window,
-    x_cam = R x_ground + t; window_turn (3, 3): x_window = window_turn x_phone; q (T, K), scales
-    (N, 3); root (T, 4, 4): the pelvis in the window's camera; joints (T, J, 3), markers
-    (T, M, 3): in ground.
-    """
-
-    frames: Iterator[NDArray[np.uint8]]
-    size: tuple[int, int]
-    rate_hz: float
-    camera_matrix: Doubles
-    R: Doubles
-    t: Doubles
-    window_turn: Doubles
-    q: Floats
-    scales: Floats
-    root: Floats
-    joints: Floats
-    markers: Floats
-    info: dict[str, Any]
 
 
 class SyntheticPeople:

@@ -1,11 +1,9 @@
-"""When feet carry, and how well they stand: sinking, floating and sliding."""
+"""When feet carry."""
 
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-
-from d3ke.synth.motions.foot_soles import Sole, carried_steps
 
 Array = NDArray[np.float64]
 Flags = NDArray[np.bool_]
@@ -24,18 +22,6 @@ class Stance(NamedTuple):
     side: int
     begin: int
     end: int
-
-
-class ContactErrors(NamedTuple):
-    """How badly soles meet what they stand on, m.
-
-    sinking: (T,) depth of the deepest point. floating, sliding: (C,) of each stance: the greatest
-    height of the lowest point, how far what carries has wandered.
-    """
-
-    sinking: Array
-    floating: Array
-    sliding: Array
 
 
 def find_stances(
@@ -75,33 +61,6 @@ def runs(flags: Flags) -> list[tuple[int, int]]:
     """Begin and end of every run of true flags (T,)."""
     edges = np.flatnonzero(np.diff(np.concatenate([[0], flags.astype(np.int8), [0]])))
     return list(zip(edges[::2].tolist(), edges[1::2].tolist(), strict=True))
-
-
-def contact_errors(
-    soles: tuple[Sole, Sole],
-    bodies: Array,
-    carries: Flags,
-    levels: Array,
-    belt_step: Array | None = None,
-) -> ContactErrors:
-    """Sinking, floating and sliding of a motion.
-
-    bodies: (T, N, 4, 4) in ground; carries: (T, 2); levels: (T, 2) height of what is under each
-    foot, m. belt_step: (3,) m that a treadmill's belt moves in a frame.
-    """
-    placed = [sole.placed(bodies) for sole in soles]
-    heights = [points[..., 1] - levels[:, side, None] for side, points in enumerate(placed)]
-    lowest = np.stack([height.min(axis=1) for height in heights], axis=1)  # (T, 2)
-    floating, sliding = [], []
-    belt = np.zeros(3) if belt_step is None else belt_step
-    for side, begin, end in stances(carries):
-        floating.append(max(float(lowest[begin:end, side].max()), 0.0))
-        steps = carried_steps(placed[side][begin:end], heights[side][begin:end]) - belt
-        wandered = np.cumsum(steps[:, [0, 2]], axis=0)
-        wandered = np.concatenate([np.zeros((1, 2)), wandered])
-        sliding.append(float(np.linalg.norm(wandered - wandered.mean(axis=0), axis=1).max()) * 2)
-    sinking = np.maximum(-lowest.min(axis=1), 0)
-    return ContactErrors(sinking, np.array(floating), np.array(sliding))
 
 
 def _keep_down(flags: Flags, steps: Array, heights: Array, rate_hz: float) -> None:

@@ -17,7 +17,6 @@ from d3ke.synth.motions.planned_motion import PlannedMotion
 from d3ke.synth.motions.programme import PROGRAMME, draw_activity, perform
 from d3ke.synth.motions.recordings import (
     RATE_HZ,
-    SPLITS,
     Recording,
     read_pack,
     read_recordings,
@@ -33,6 +32,7 @@ from d3ke.synth.motions.variation import (
     with_arms_of,
     within_ranges,
 )
+from d3ke.synth.plans import SPLITS
 
 __all__ = ["MotionLibrary", "PlannedMotion"]
 

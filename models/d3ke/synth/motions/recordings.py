@@ -28,11 +28,11 @@ from d3ke.skeleton.kinematics import SkeletalModel
 from d3ke.skeleton.osim import OsimModel
 from d3ke.synth.landmarks.bank import sole_heights
 from d3ke.synth.motions.contacts import runs
+from d3ke.synth.plans import SPLITS
 
 Array = NDArray[np.float32]
 
 RATE_HZ = 60.0
-SPLITS = ("train", "valid", "test")
 INDEX = "index.csv"
 PACK_SCHEMA = 1
 LEVELS = 65535  # steps of a packed coordinate between its lowest and its highest value

@@ -1,6 +1,5 @@
 """What feet stand on besides the floor: stairs, boxes and beams, put where the feet are."""
 
-from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -45,22 +44,6 @@ def align(
         elif thing.kind in ("chair", "treadmill"):
             placed.append(thing)
     return moves, tuple(placed)
-
-
-def floor_height(furniture: Sequence[Furniture], x: Array, z: Array) -> Array:
-    """Height of what feet can stand on at x, z (any shape), m. Chairs don't count."""
-    height = np.zeros(np.broadcast_shapes(np.shape(x), np.shape(z)))
-    for thing in furniture:
-        if thing.kind == "chair":
-            continue
-        ahead, aside = x - thing.place[0], z - thing.place[2]
-        cosine, sine = np.cos(thing.heading), np.sin(thing.heading)
-        along, across = cosine * ahead - sine * aside, sine * ahead + cosine * aside
-        length, top, width = thing.size
-        inside = (np.abs(along) <= length / 2) & (np.abs(across) <= width / 2)
-        step = np.floor((along / length + 0.5) * thing.steps).clip(0, thing.steps - 1)
-        height = np.where(inside, np.maximum(height, top * (step + 1) / thing.steps), height)
-    return height
 
 
 def _stairs(thing: Furniture, areas: Array, levels: Array) -> tuple[Furniture, Array]:
