@@ -128,5 +128,6 @@ def synthetic(
     else:
         show_result("\n".join(map(str, [done.output, *done.openable])))
     pace = f"{done.made / done.seconds:.1f} frames/s" if done.made else "done already"
-    progress.note(f"{done.output}: {done.frames} frames of {done.subjects} people; {pace}")
+    who = "one person" if done.subjects == 1 else f"{done.subjects} people"
+    progress.note(f"{done.output}: {done.frames} frames of {who}; {pace}")
     return ExitStatus.DONE

@@ -46,6 +46,7 @@ PREPARING = [
     ),
     Row("noise", f"{PREPARE} --motions bad", folder_of(a=JUNK), ("not a text file",)),
     Row("a sheet of words", f"{PREPARE} --sheet a.pdf", None, ("a.pdf",), 2),
+    Row("a file, not a folder", "prepare landmarks -n 2 -o bad", JUNK, ("bad", "in the way")),
     Row("records of nobody", "prepare landmarks -n 2 -o out --motions nix", None, ("nix",)),
 ]
 
@@ -57,6 +58,8 @@ def test_bad_input_is_told_in_one_line(
     monkeypatch.chdir(tmp_path)
     if callable(row.content):
         row.content(tmp_path / "bad")
+    elif row.content is not None:
+        (tmp_path / "bad").write_bytes(row.content)
     before = files(tmp_path)
     done = d3ke(*shlex.split(row.command))
     (line,) = done.errors

@@ -151,10 +151,14 @@ def _begin(output: Path, config: LandmarkRecordsConfig, resume: bool) -> None:
         for left_behind in output.glob(KILLED):
             left_behind.unlink()
         return
+    if output.is_file():
+        raise D3keError(f"{output}: a file is in the way. Name a folder.")
     try:
         output.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise D3keError(f"{output}: no folder for records ({error.strerror}).") from error
+        raise D3keError(
+            f"{output}: no folder for records ({error.strerror}). Name another."
+        ) from error
     if any(output.glob(RECORDS)):
         raise D3keError(f"{output}: holds other .npz files. Name an empty folder.")
     _write_index(output, config, [])
