@@ -22,7 +22,7 @@ FURTHEST_SCORE = 3.2  # normal scores past the tables' 1 and 99 per cent go on i
 
 # Older adults, men and women. Mean stature and BMI of US adults: Fryar et al. 2018, National Health
 # Statistics Reports 122 (NHANES 2015-2016); what age takes off the stature from 40 on, about 1 mm a
-# year and more in women: Sorkin et al. 1999, Am. J. Epidemiol. 150(9).
+# year and more in women: Sorkin et al. 1999, Am. J. Epidemiol. 150(9). Rounded, not looked up anew.
 OLDER_AGE_YEARS = (58.0, 82.0)
 STATURE_MM = ((1754.0, 72.0), (1617.0, 68.0))  # mean, sd; men, women
 SHRINKAGE_MM_PER_YEAR = (1.0, 1.4)
