@@ -1,13 +1,14 @@
 """D3KE's own skeleton, as far as its facts are known: a stand-in .osim for the tests.
 
-Known (the appendix of method.md, the files beside this module): joints with their offset frames,
-axes, coordinates and ranges, the lines that couple shoulders, the markers' bodies and weights,
-the shared scales. Not known, and made up here: where in their bodies the markers sit, and masses.
+Known, in the files beside this module: joints with their offset frames, axes, coordinates and
+ranges, the lines that couple shoulders, the markers' bodies and weights, the shared scales.
+Not known, and made up here: where in their bodies the markers sit, and masses.
 The couplers of shoulder1_r2 and shoulder1_r2_l are left out: the network predicts both.
 
 The shared scales name the talus' template for the tibia, too. The published one of the tibia has a
 factor of its mesh's own, (0.978, 1.369, 0.941) on both sides, which the shared average does not
 know: with it, no shank could be longer than 0.88 of the skeleton's own.
+Source: facts and figures of the skeleton that Bittner et al. 2023, Sensors 23(1), 341 used.
 """
 
 import csv
