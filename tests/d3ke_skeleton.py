@@ -3,7 +3,7 @@
 Known, in the files beside this module: joints with their offset frames, axes, coordinates and
 ranges, the lines that couple shoulders, the markers' bodies and weights, the shared scales.
 Not known, and made up here: where in their bodies the markers sit, and masses.
-The couplers of shoulder1_r2 and shoulder1_r2_l are left out: the network predicts both.
+The coupler of shoulder1_r2 (the left has none) is left out: the network predicts both.
 
 The shared scales name the talus' template for the tibia, too. The published one of the tibia has a
 factor of its mesh's own, (0.978, 1.369, 0.941) on both sides, which the shared average does not
