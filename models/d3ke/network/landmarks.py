@@ -101,5 +101,7 @@ def _image_features(window: LandmarkWindow, views: Tensor) -> Tensor:
 
 def _median(values: Tensor, valid: Tensor) -> Tensor:
     """Median over valid frames, (B, T) -> (B, 1)."""
-    masked = values.masked_fill(~valid, torch.nan)
-    return masked.nanmedian(dim=1, keepdim=True).values.nan_to_num()
+    count = valid.sum(dim=1, keepdim=True)
+    ordered = values.masked_fill(~valid, torch.inf).sort(dim=1).values  # ONNX has no nanmedian
+    middle = ordered.gather(1, (count - 1).clamp(min=0) // 2)
+    return torch.where(count > 0, middle, 0.0)

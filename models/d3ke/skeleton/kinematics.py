@@ -141,7 +141,7 @@ class SkeletalModel(nn.Module):
         count = len(self.osim.bodies)
         if scales is None:
             return q.new_ones(3 * count + 1, 1)
-        if scales.shape[:-2].numel() > 1:
+        if any(length > 1 for length in scales.shape[:-2]):
             scales = scales.expand(*batch, count, 3)
         return flat_scales(scales.to(q.dtype).reshape(-1, count, 3))
 
