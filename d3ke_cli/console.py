@@ -43,15 +43,25 @@ class RichProgress:
         console = stderr_console()
         if not console.is_terminal:
             return
-        columns = TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn()
+        columns = (
+            TextColumn("{task.description}"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TextColumn("{task.fields[status]}"),
+        )
         self._bars = Progress(*columns, console=console, transient=True)
-        self._task = self._bars.add_task(what, total=total)
+        self._task = self._bars.add_task(what, total=total, status="")
         self._bars.start()
 
     def advance(self, count: int = 1) -> None:
         """Report `count` more units of the step as done."""
         if self._bars is not None and self._task is not None:
             self._bars.advance(self._task, count)
+
+    def status(self, text: str) -> None:
+        """Say how the step is doing, in place of what was said before."""
+        if self._bars is not None and self._task is not None:
+            self._bars.update(self._task, status=text)
 
     def finish(self) -> None:
         """End the step."""

@@ -1,128 +1,127 @@
-"""d3ke train: synthetic people become weights."""
+"""d3ke train: data sets, or synthetic people, become weights."""
 
 from dataclasses import replace
-from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Any
 
-import typer
-
+from d3ke.errors import OptionError
+from d3ke_cli import train_options as cli
 from d3ke_cli.console import ExitStatus, RichProgress, for_each, show_json, show_result
 from d3ke_cli.options import Device, Json, OnDevice
 
-
-class Backbone(StrEnum):
-    """What turns a frame into features."""
-
-    LANDMARKS = "landmarks"
-
-
-class Precision(StrEnum):
-    """The numbers that a network is trained with."""
-
-    BF16 = "bf16"
-    FP32 = "fp32"
-
-
-Data = Annotated[
-    Path,
-    typer.Argument(metavar="DATA", help="The folder that holds `motions` and `anthropometry`."),
-]
-Run = Annotated[Path, typer.Option("--output", "-o", metavar="RUN", help="The run's folder.")]
-Seed = Annotated[
-    int, typer.Option("--synthetic", metavar="SEED", help="Seed of the synthetic people.")
-]
-Records = Annotated[
-    Path | None,
-    typer.Option(
-        "--records",
-        metavar="DIR",
-        help="What BlazePose said of rendered clips, to be mixed in: a folder that "
-        "d3ke prepare landmarks made. [default: none]",
-    ),
-]
-RecordShare = Annotated[
-    float | None,
-    typer.Option(
-        "--record-share",
-        min=0,
-        max=1,
-        help="Part of the windows that come from records. [default: 0.5]",
-    ),
-]
-Frames = Annotated[Backbone, typer.Option("--backbone", help="What turns a frame into features.")]
-Steps = Annotated[
-    int | None, typer.Option("--steps", min=1, help="Updates. [default: as the shipped weights]")
-]
-Batch = Annotated[
-    int | None,
-    typer.Option("--batch", min=1, help="Windows an update. [default: as the shipped weights]"),
-]
-LearningRate = Annotated[
-    float | None,
-    typer.Option(
-        "--learning-rate", min=0, help="The highest one. [default: as the shipped weights]"
-    ),
-]
-Init = Annotated[
-    str | None,
-    typer.Option("--init", metavar="WEIGHTS", help="Weights to start from. [default: none]"),
-]
-GoOn = Annotated[bool, typer.Option("--resume", help="Go on where the run in the folder stopped.")]
-Numbers = Annotated[Precision, typer.Option("--precision", help="The numbers to train with.")]
+if TYPE_CHECKING:
+    from d3ke.train import Trained
 
 
 def train(
-    data: Data,
-    output: Run,
-    synthetic: Seed,
-    records: Records = None,
-    record_share: RecordShare = None,
-    backbone: Frames = Backbone.LANDMARKS,
-    steps: Steps = None,
-    batch: Batch = None,
-    learning_rate: LearningRate = None,
-    init: Init = None,
-    resume: GoOn = False,
+    output: cli.Run,
+    data: cli.Data = None,
+    synthetic: cli.Synthetic = None,
+    backbone: cli.Frames = cli.Backbone.RESNEXT50,
+    temporal: cli.Mixer = cli.Temporal.TRANSFORMER,
+    stage: cli.Stages = None,
+    recipe: cli.ByRecipe = cli.Recipe.PLUS,
+    epochs: cli.Epochs = None,
+    steps: cli.Steps = None,
+    temporal_steps: cli.TemporalSteps = None,
+    batch: cli.Batch = None,
+    learning_rate: cli.LearningRate = None,
+    seed: cli.Seed = 0,
+    size: cli.Size = 256,
+    window: cli.Window = 243,
+    pretrained: cli.Pretrained = False,
+    backbone_weights: cli.BackboneWeights = None,
+    init: cli.Init = None,
+    only: cli.OnlyPart = cli.Only.ALL,
+    coordinates: cli.Coordinates = None,
+    scale_groups: cli.ScaleGroups = None,
+    marker_weights: cli.MarkerWeights = None,
+    motions: cli.Motions = None,
+    wardrobe: cli.Wardrobe = None,
+    records: cli.Records = None,
+    record_share: cli.RecordShare = None,
+    save_every: cli.SaveEvery = None,
+    workers: cli.Workers = None,
+    resume: cli.Resume = False,
     device: OnDevice = Device.AUTO,
-    precision: Numbers = Precision.BF16,
+    precision: cli.Numbers = cli.Precision.BF16,
     as_json: Json = False,
 ) -> ExitStatus:
-    """Train a network on synthetic people.
+    """Train a network: first on frames, then on what it said of clips.
 
-    The run's folder holds its weights, its log and the state to resume from.
+    The run's folder holds weights, logs (CSV, TensorBoard) and the state to resume from. Start it
+    with torchrun to use several GPUs or machines.
     """
-    if record_share is not None and records is None:
-        raise typer.BadParameter("--record-share needs --records: a folder of landmark records.")
-    from d3ke.network.device import choose_device
-    from d3ke.skeleton import default_model
-    from d3ke.train import TrainConfig, train_landmarks
-
-    config = TrainConfig(seed=synthetic, precision=precision, device=choose_device(device))
-    wishes: dict[str, Any] = {
-        "steps": steps,
-        "batch": batch,
-        "learning_rate": learning_rate,
-        "record_share": record_share,
-    }
-    wished = {name: wish for name, wish in wishes.items() if wish is not None}
-    config = replace(config, **wished)
+    told = dict(locals())
     progress = RichProgress()
 
     def work(run: Path) -> None:
-        best = train_landmarks(
-            run,
-            data,
-            default_model(),
-            config,
-            records=records,
-            resume=resume,
-            init=init,
-            progress=progress,
-        )
-        if as_json:
-            show_json({"output": best, "steps": config.steps})
+        if backbone is cli.Backbone.LANDMARKS:
+            _show(_landmarks(run, told, progress), as_json)
         else:
-            show_result(str(best))
+            _show(_images(run, told, progress), as_json)
 
     return for_each([output], work, as_json)
+
+
+def _landmarks(run: Path, told: dict[str, Any], progress: RichProgress) -> "Trained":
+    """Train the landmark network."""
+    if told["synthetic"] is None or len(told["data"] or ()) != 1:
+        raise OptionError(
+            "--backbone landmarks learns from synthetic people: give --synthetic SEED and, as "
+            "DATA, the folder that holds `motions` and `anthropometry`."
+        )
+    if told["record_share"] is not None and told["records"] is None:
+        raise OptionError("--record-share needs --records: a folder of landmark records.")
+    from d3ke.network.device import choose_device
+    from d3ke.skeleton import default_model
+    from d3ke.train import Trained, train_landmarks
+    from d3ke.training.landmarks import LandmarkConfig
+
+    names = ("steps", "batch", "learning_rate", "record_share", "save_every", "workers")
+    config = replace(
+        LandmarkConfig(
+            seed=told["synthetic"],
+            precision=told["precision"].value,
+            device=choose_device(told["device"]),
+        ),
+        **_given(told, names),
+    )
+    best = train_landmarks(
+        run,
+        told["data"][0],
+        default_model(),
+        config,
+        records=told["records"],
+        resume=told["resume"],
+        init=told["init"],
+        progress=progress,
+    )
+    return Trained({"landmarks": best}, {"landmarks": config.steps})
+
+
+def _images(run: Path, told: dict[str, Any], progress: RichProgress) -> "Trained":
+    """Train an image network."""
+    for name in ("records", "record_share"):
+        if told[name] is not None:
+            raise OptionError(f"--{name.replace('_', '-')} is for --backbone landmarks.")
+    from d3ke.network.device import choose_device
+    from d3ke.train_images import ImageTraining, train_images
+
+    names = [field for field in ImageTraining.__dataclass_fields__ if field in told]
+    plan = {name: getattr(told[name], "value", told[name]) for name in names}
+    plan |= {"device": choose_device(told["device"]), "data": tuple(told["data"] or ())}
+    plan["coordinates"] = tuple(n.strip() for n in (told["coordinates"] or "").split(",") if n)
+    return train_images(run, ImageTraining(**plan), progress)
+
+
+def _given(told: dict[str, Any], names: tuple[str, ...]) -> dict[str, Any]:
+    """What a person said of the named options."""
+    return {name: told[name] for name in names if told[name] is not None}
+
+
+def _show(trained: "Trained", as_json: bool) -> None:
+    if as_json:
+        show_json({"output": trained.weights, "steps": trained.steps})
+    else:
+        show_result("\n".join(str(path) for path in trained.weights.values()))

@@ -7,7 +7,9 @@ import pytest
 import torch
 from numpy.typing import NDArray
 
-from d3ke.network.d3ke import D3KE, Answer, D3KEConfig, default_bounds, default_priors
+from d3ke.network.config import D3KEConfig, default_bounds, default_priors
+from d3ke.network.d3ke import Answer
+from d3ke.network.landmark_network import LandmarkD3KE
 from d3ke.network.inference import regress
 from d3ke.network.landmarks import LandmarkWindow
 from d3ke.skeleton import default_model
@@ -20,7 +22,7 @@ CAMERA = Camera.from_focal(SIZE, 1000.0, "a test")
 KNEE = default_model().coordinate_names.index("knee_angle_r")
 
 
-class Reader(D3KE):
+class Reader(LandmarkD3KE):
     """A network without opinion: it reads the knee's angle, rad, off the nose's place, x / f."""
 
     def __init__(self) -> None:

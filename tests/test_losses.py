@@ -7,7 +7,8 @@ import pytest
 import roma
 import torch
 
-from d3ke.network.d3ke import Answer, default_bounds
+from d3ke.network.config import default_bounds
+from d3ke.network.d3ke import Answer
 from d3ke.network.losses import D3KELoss, LossWeights, Target, on_circle, range_weights
 from d3ke.skeleton import default_model
 from d3ke.skeleton.kinematics import SkeletalModel

@@ -10,7 +10,8 @@ import torch
 
 from d3ke.errors import D3keError
 from d3ke.network.checkpoint import load_weights, save_weights
-from d3ke.network.d3ke import D3KE, D3KEConfig, default_bounds, default_priors
+from d3ke.network.config import D3KEConfig, default_bounds, default_priors
+from d3ke.network.landmark_network import LandmarkD3KE
 from d3ke.network.landmarks import LandmarkWindow, aim
 from d3ke.network.mirror import LANDMARK_SWAP, coordinate_signs, mirror_root, swap_of
 from d3ke.skeleton import default_model
@@ -21,7 +22,7 @@ FRAMES = 20
 
 
 @pytest.fixture(scope="module")
-def model() -> D3KE:
+def model() -> LandmarkD3KE:
     torch.manual_seed(0)
     osim = default_model()
     config = D3KEConfig(
@@ -33,7 +34,7 @@ def model() -> D3KE:
         bounds=default_bounds(osim),
         priors=default_priors(osim),
     )
-    network = D3KE(config, osim).eval()
+    network = LandmarkD3KE(config, osim).eval()
     with torch.no_grad():
         network.frame_head.weight.mul_(20)  # far from the neutral start, or symmetry is trivial
         network.scale_head.weight.mul_(20)
@@ -86,7 +87,7 @@ def test_mirror_root_mirrors_what_the_camera_sees_of_the_pelvis() -> None:
     assert torch.allclose(mirrored, seen * torch.tensor([-1, 1, 1]), atol=1e-5)
 
 
-def test_both_ways_gives_the_mirrored_answer_for_the_mirrored_window(model: D3KE) -> None:
+def test_both_ways_gives_the_mirrored_answer_for_the_mirrored_window(model: LandmarkD3KE) -> None:
     window = random_window()
     with torch.inference_mode():
         straight, mirrored = model.both_ways(window), model.both_ways(window.mirrored())
@@ -97,7 +98,7 @@ def test_both_ways_gives_the_mirrored_answer_for_the_mirrored_window(model: D3KE
     assert torch.allclose(mirrored.scales, straight.scales, atol=1e-4)
 
 
-def test_frames_that_are_not_valid_change_nothing(model: D3KE) -> None:
+def test_frames_that_are_not_valid_change_nothing(model: LandmarkD3KE) -> None:
     window = random_window()
     valid = window.valid.clone()
     valid[:, 14:] = False
@@ -110,7 +111,7 @@ def test_frames_that_are_not_valid_change_nothing(model: D3KE) -> None:
     assert torch.allclose(one.scales, two.scales, atol=1e-5)
 
 
-def test_coordinates_stay_in_their_bounds_and_the_rest_keeps_its_prior(model: D3KE) -> None:
+def test_coordinates_stay_in_their_bounds_and_the_rest_keeps_its_prior(model: LandmarkD3KE) -> None:
     window = random_window()
     with torch.inference_mode():
         q = model(LandmarkWindow(100 * window.landmarks, window.down, window.valid)).q
@@ -123,7 +124,7 @@ def test_coordinates_stay_in_their_bounds_and_the_rest_keeps_its_prior(model: D3
         assert torch.allclose(q[..., names.index(name)], torch.tensor(prior), atol=1e-6)
 
 
-def test_left_and_right_bodies_share_their_scales(model: D3KE) -> None:
+def test_left_and_right_bodies_share_their_scales(model: LandmarkD3KE) -> None:
     with torch.inference_mode():
         scales = model(random_window()).scales
     assert torch.equal(scales, scales[:, swap_of(model.osim.body_names)])
@@ -131,7 +132,7 @@ def test_left_and_right_bodies_share_their_scales(model: D3KE) -> None:
 
 @pytest.mark.cuda
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
-def test_cuda_answers_as_the_cpu_does(model: D3KE) -> None:
+def test_cuda_answers_as_the_cpu_does(model: LandmarkD3KE) -> None:
     window = random_window()
     on_gpu = LandmarkWindow(*(part.to("cuda") for part in window))
     with torch.inference_mode():
@@ -140,7 +141,7 @@ def test_cuda_answers_as_the_cpu_does(model: D3KE) -> None:
     assert torch.rad2deg((found - expected).abs()).max() < 0.05  # deg, as design asks in fp32
 
 
-def test_saved_weights_come_back_and_answer_alike(model: D3KE, tmp_path: Path) -> None:
+def test_saved_weights_come_back_and_answer_alike(model: LandmarkD3KE, tmp_path: Path) -> None:
     path = tmp_path / "best.safetensors"
     save_weights(path, model, {"data": "none"})
     again = load_weights(tmp_path)
@@ -148,11 +149,11 @@ def test_saved_weights_come_back_and_answer_alike(model: D3KE, tmp_path: Path) -
         assert torch.equal(model(random_window()).q, again(random_window()).q)
 
 
-def test_no_skeleton_constant_is_in_the_weights(model: D3KE) -> None:
+def test_no_skeleton_constant_is_in_the_weights(model: LandmarkD3KE) -> None:
     assert set(model.state_dict()) == {name for name, _ in model.named_parameters()}
 
 
-def test_weights_for_another_skeleton_are_refused(model: D3KE, tmp_path: Path) -> None:
+def test_weights_for_another_skeleton_are_refused(model: LandmarkD3KE, tmp_path: Path) -> None:
     path = tmp_path / "best.safetensors"
     save_weights(path, model, {})
     told = json.loads(path.with_suffix(".json").read_text())
@@ -162,7 +163,7 @@ def test_weights_for_another_skeleton_are_refused(model: D3KE, tmp_path: Path) -
         load_weights(path)
 
 
-def test_a_pickle_is_refused_unread(model: D3KE, tmp_path: Path) -> None:
+def test_a_pickle_is_refused_unread(model: LandmarkD3KE, tmp_path: Path) -> None:
     path = tmp_path / "best.safetensors"
     save_weights(path, model, {})
     torch.save({"weight": torch.zeros(3)}, path)

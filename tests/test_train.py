@@ -10,11 +10,12 @@ from d3ke.errors import D3keError
 from d3ke.network.checkpoint import load_weights, story_of
 from d3ke.skeleton import default_model
 from d3ke.synth.landmarks.clips import LandmarkClipsConfig
-from d3ke.train import TrainConfig, learning_rate, train_landmarks
+from d3ke.train import train_landmarks
+from d3ke.training.landmarks import LandmarkConfig
 from tests.fake_films import made_record
 from tests.small_data import small_data
 
-TINY = TrainConfig(
+TINY = LandmarkConfig(
     steps=6,
     batch=4,
     save_every=3,
@@ -102,12 +103,14 @@ class Interrupting:
         self.after, self.training = after, False
 
     def start(self, what: str, total: int | None = None) -> None:
-        self.training = what == "Training"
+        self.training = what.startswith("Training")
 
     def advance(self, count: int = 1) -> None:
         self.after -= count if self.training else 0
         if self.after < 0:
             raise KeyboardInterrupt
+
+    def status(self, text: str) -> None: ...
 
     def finish(self) -> None: ...
 
@@ -147,8 +150,8 @@ def test_a_run_starts_from_given_weights(data: Path, tmp_path: Path) -> None:
 
 
 def test_the_learning_rate_warms_up_and_fades() -> None:
-    config = TrainConfig(steps=100, warmup=10, learning_rate=1.0)
-    rates = [learning_rate(config, step) for step in range(100)]
+    schedule = LandmarkConfig(steps=100, warmup=10, learning_rate=1.0).rates()
+    rates = [schedule.rate(step) for step in range(100)]
     assert rates[0] == 0.1
     assert max(rates) == rates[10] == 1.0
     assert 0.009 < rates[-1] < 0.02

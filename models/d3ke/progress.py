@@ -12,6 +12,9 @@ class Progress(Protocol):
     def advance(self, count: int = 1) -> None:
         """Report `count` more units of the step as done."""
 
+    def status(self, text: str) -> None:
+        """Say how the step is doing, in place of what was said before."""
+
     def finish(self) -> None:
         """End the step."""
 
@@ -34,6 +37,9 @@ class Silent:
 
     def advance(self, count: int = 1) -> None:
         """Ignore the units."""
+
+    def status(self, text: str) -> None:
+        """Ignore how the step is doing."""
 
     def finish(self) -> None:
         """Ignore the end."""

@@ -11,7 +11,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from d3ke.network.checkpoint import DEFAULT, WEIGHTS, load_weights, read_story, save_weights
-from d3ke.network.d3ke import D3KEConfig
+from d3ke.network.config import D3KEConfig
 from d3ke.skeleton import default_model
 
 KEPT_BY_SAVING = ("schema_version", "config")

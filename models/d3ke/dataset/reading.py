@@ -89,22 +89,35 @@ class FrameDataset(Dataset[FrameItem]):
         size: int = FRAME_SIZE_PX,
         augmentation: Augmentation | None = None,
         seed: int = 0,
+        kind: str | None = None,
     ) -> None:
-        """size: of the pictures, px. augmentation: None shows the box as it is."""
+        """size: of the pictures, px. augmentation: None shows the box as it is.
+
+        kind: "clip" for consecutive frames alone, "frames" for independent ones alone.
+        """
         self.data, self.seed = data, seed
         self.framing = Framing.of(data.manifest, size, augmentation)
-        self.clips = data.sequences(split)
+        self.clips = data.sequences(split, kind)
         self.ends: list[int] = list(accumulate(clip["frames"] for clip in self.clips))
 
     def __len__(self) -> int:
         return self.ends[-1]
 
     def __getitem__(self, number: int) -> FrameItem:
+        return frame_item(
+            self.sample(number), self.framing, np.random.default_rng([self.seed, number])
+        )
+
+    def sample(self, number: int) -> Sample:
+        """The stored sample that number n shows."""
+        clip, index = self.place(number)
+        return self.data.sample(clip, index)
+
+    def place(self, number: int) -> tuple[Mapping[str, Any], int]:
+        """Which frame of which of the manifest's clips number n shows."""
         place = number % len(self)
         at = bisect_right(self.ends, place)
-        clip = self.clips[at]
-        sample = self.data.sample(clip, place - self.ends[at] + clip["frames"])
-        return frame_item(sample, self.framing, np.random.default_rng([self.seed, number]))
+        return self.clips[at], place - self.ends[at] + self.clips[at]["frames"]
 
 
 class WindowDataset(Dataset[WindowItem]):

@@ -8,16 +8,21 @@ from typing import Any
 import torch
 from safetensors import SafetensorError
 from safetensors.torch import load, save
+from torch import Tensor
 
 from d3ke.errors import D3keError
 from d3ke.files import replacing
-from d3ke.network.d3ke import D3KE, D3KEConfig
+from d3ke.network.building import network_of
+from d3ke.network.config import D3KEConfig
+from d3ke.network.d3ke import D3KE
 from d3ke.skeleton import default_model
 from d3ke.skeleton.osim import OsimModel
 
 WEIGHTS = Path(__file__).parents[1] / "assets" / "weights"
 DEFAULT = "landmarks"
 SCHEMA = 1
+STAGES = ("temporal", "frame", "")  # folders of a run, the last to be trained first
+BEST = "best.safetensors"
 
 
 def save_weights(path: Path, model: D3KE, story: Mapping[str, Any], *, half: bool = False) -> None:
@@ -26,8 +31,7 @@ def save_weights(path: Path, model: D3KE, story: Mapping[str, Any], *, half: boo
     story: what to tell of the weights: data, licence, training stages, figures. half: as fp16.
     """
     tensors = {
-        name: value.detach().cpu().to(torch.float16 if half else value.dtype).contiguous()
-        for name, value in model.state_dict().items()
+        name: _packed(value.detach().cpu(), half) for name, value in model.state_dict().items()
     }
     told = {"schema_version": SCHEMA, "config": model.config.to_dict(), **story}
     with replacing(path) as temporary:
@@ -45,7 +49,7 @@ def load_weights(source: str | Path = DEFAULT, osim: OsimModel | None = None) ->
     """
     path = _find(source)
     told = read_story(path)
-    model = D3KE(_config(path, told), osim or _skeleton_of(path))
+    model = network_of(_config(path, told), osim or _skeleton_of(path))
     try:
         tensors = load(path.read_bytes())
     except (SafetensorError, OSError) as error:
@@ -53,7 +57,9 @@ def load_weights(source: str | Path = DEFAULT, osim: OsimModel | None = None) ->
             f"{path}: not a safetensors file ({error}). Weights are never pickles."
         ) from error
     try:
-        model.load_state_dict({name: value.float() for name, value in tensors.items()})
+        model.load_state_dict(
+            {n: v.float() if v.is_floating_point() else v for n, v in tensors.items()}
+        )
     except RuntimeError as error:
         raise D3keError(
             f"{path}: these weights don't fit the network that {path.stem}.json describes. "
@@ -90,11 +96,17 @@ def shipped_weights() -> list[str]:
     return sorted(path.stem for path in WEIGHTS.glob("*.safetensors"))
 
 
+def _packed(value: Tensor, half: bool) -> Tensor:
+    kind = torch.float16 if half and value.is_floating_point() else value.dtype
+    return value.to(kind).contiguous()
+
+
 def _find(source: str | Path) -> Path:
     shipped = WEIGHTS / f"{source}.safetensors"
     path = Path(source)
     if path.is_dir():
-        path = path / "best.safetensors"
+        stages = (path / stage / BEST for stage in STAGES)
+        path = next((best for best in stages if best.is_file()), path / BEST)
     elif not path.is_file() and shipped.is_file():
         return shipped
     if not path.is_file():

@@ -9,7 +9,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from d3ke.network.d3ke import D3KE, Answer
+from d3ke.network.d3ke import Answer
+from d3ke.network.landmark_network import LandmarkD3KE
 from d3ke.network.landmarks import LANDMARKS, LandmarkWindow
 from d3ke.vision.camera import Camera
 from d3ke.vision.person import PersonTrack
@@ -36,7 +37,7 @@ class Regression(NamedTuple):
 
 
 def regress(
-    model: D3KE,
+    model: LandmarkD3KE,
     track: PersonTrack,
     camera: Camera,
     down: Array | None = None,
@@ -78,7 +79,7 @@ def on_grid(track: PersonTrack, camera: Camera, rate_hz: float) -> tuple[Array, 
 
 
 def _windows_mean(
-    model: D3KE, landmarks: Tensor, valid: Tensor, down: Tensor
+    model: LandmarkD3KE, landmarks: Tensor, valid: Tensor, down: Tensor
 ) -> tuple[Array, Array, Array]:
     """Weighted mean over windows: q (G, K), root (G, 3, 3), scales (N, 3).
 
@@ -106,7 +107,7 @@ def _windows_mean(
 
 
 def _answers(
-    model: D3KE, landmarks: Tensor, valid: Tensor, down: Tensor, length: int
+    model: LandmarkD3KE, landmarks: Tensor, valid: Tensor, down: Tensor, length: int
 ) -> Iterator[tuple[list[int], Answer]]:
     """Batches of windows' first frames and answers, on the CPU."""
     last = len(landmarks) - length
@@ -122,7 +123,7 @@ def _answers(
             yield chosen, Answer(*(part.cpu() for part in answer))
 
 
-def _clamped(model: D3KE, q: Array) -> Array:
+def _clamped(model: LandmarkD3KE, q: Array) -> Array:
     """Coordinates inside the ranges that the model file clamps them to."""
     for index, coordinate in enumerate(model.osim.coordinates):
         if coordinate.clamped:
@@ -130,7 +131,7 @@ def _clamped(model: D3KE, q: Array) -> Array:
     return q
 
 
-def _observed(model: D3KE) -> NDArray[np.bool_]:
+def _observed(model: LandmarkD3KE) -> NDArray[np.bool_]:
     observed = np.zeros(len(model.osim.coordinate_names), dtype=np.bool_)
     observed[model.predicted.cpu().numpy()] = True
     return observed

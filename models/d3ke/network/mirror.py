@@ -9,8 +9,9 @@ from torch import Tensor
 LANDMARK_SWAP = (0, 4, 5, 6, 1, 2, 3, *(i + 1 if i % 2 else i - 1 for i in range(7, 33)))
 
 # Coordinates of the middle of the body that change sign in a mirror.
-SIDEWAYS = ("_list", "_tz", "_bending")
-TURNING = ("pelvis_rotation", "lumbar_rotation", "neck_rotation")
+SIDEWAYS = ("_list", "_tz", "_bending", "_LB", "skull_x")
+TURNING = ("pelvis_rotation", "lumbar_rotation", "neck_rotation", "_AR", "skull_y")
+FORWARD = "ribs_bending"  # D3KE's own name for ribs that bend forward
 
 
 def _twin(name: str, names: Sequence[str]) -> int:
@@ -18,7 +19,9 @@ def _twin(name: str, names: Sequence[str]) -> int:
     if name.endswith("_r"):
         swapped = name[:-2] + "_l"
     elif name.endswith("_l"):
-        swapped = name[:-2] + "_r"
+        swapped = name[:-2] + "_r" if name[:-2] + "_r" in names else name[:-2]
+    elif f"{name}_l" in names:
+        swapped = f"{name}_l"  # some models name one side alone: humerus, humerus_l
     return names.index(swapped) if swapped in names else names.index(name)
 
 
@@ -39,7 +42,7 @@ def swap_of_markers(names: Sequence[str]) -> list[int]:
 
 def coordinate_signs(names: Sequence[str]) -> Tensor:
     """-1 for coordinates of the middle of the body that a mirror turns round, else 1. (K,)."""
-    turned = [name.endswith(SIDEWAYS) or name in TURNING for name in names]
+    turned = [name.endswith(SIDEWAYS + TURNING) and name != FORWARD for name in names]
     return torch.tensor([-1.0 if t else 1.0 for t in turned])
 
 

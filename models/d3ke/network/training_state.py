@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from d3ke.errors import D3keError
 from d3ke.files import replacing
 
-MOMENTS = ("exp_avg", "exp_avg_sq", "step")
+MOMENTS = ("exp_avg", "exp_avg_sq", "max_exp_avg_sq", "step")
 
 
 @dataclass(frozen=True)
@@ -38,7 +38,7 @@ class TrainingState:
         state = optimizer.state_dict()
         count = sum(len(group["params"]) for group in state["param_groups"])
         state["state"] = {
-            index: {moment: saved[f"{index}/{moment}"] for moment in MOMENTS}
+            index: {m: saved[f"{index}/{m}"] for m in MOMENTS if f"{index}/{m}" in saved}
             for index in range(count)
             if f"{index}/step" in saved
         }
@@ -57,7 +57,7 @@ def save_state(
     tensors = {f"model/{name}": value for name, value in model.state_dict().items()}
     tensors |= {f"average/{name}": value for name, value in average.state_dict().items()}
     for index, moments in optimizer.state_dict()["state"].items():
-        tensors |= {f"optimizer/{index}/{moment}": moments[moment] for moment in MOMENTS}
+        tensors |= {f"optimizer/{index}/{m}": moments[m] for m in MOMENTS if m in moments}
     whole = {name: value.detach().cpu().contiguous() for name, value in tensors.items()}
     about = {"progress": json.dumps({"step": step, "best": best})}
     with replacing(path) as temporary:

@@ -1,0 +1,213 @@
+"""Train, with all that a person may say of it: which stages, on what, by which recipe."""
+
+import json
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from d3ke.errors import D3keError, OptionError
+from d3ke.files import read_text
+from d3ke.network.image_network import NO_TEMPORAL
+from d3ke.network.scale_groups import read_scale_groups
+from d3ke.progress import Progress, Silent
+from d3ke.synth.plans import SynthConfig
+from d3ke.train import Trained, train_frames, train_temporal
+from d3ke.training.config import (
+    D3KE_PLUS,
+    Config,
+    FrameConfig,
+    TemporalConfig,
+    TrainConfig,
+    with_recipe,
+)
+from d3ke.training.images import Start, open_sets
+from d3ke.training.run import STATE
+from d3ke.workers import cores
+
+FRAME, TEMPORAL, BOTH = "frame", "temporal", "both"
+
+
+@dataclass(frozen=True)
+class ImageTraining:
+    """A training of an image network, as a person asks for it; None is the recipe's.
+
+    data: data sets. synthetic: seed of people made on the fly. stage: frame, temporal or both.
+    epochs: instead of steps. only: what learns, all, head or temporal. motions, wardrobe: of people
+    made on the fly.
+    Raises OptionError for what does not go together.
+    """
+
+    data: tuple[Path, ...] = ()
+    synthetic: int | None = None
+    backbone: str = "resnext50"
+    temporal: str = "transformer"
+    stage: str | None = None
+    recipe: str = D3KE_PLUS
+    epochs: float | None = None
+    steps: int | None = None
+    temporal_steps: int | None = None
+    batch: int | None = None
+    learning_rate: float | None = None
+    seed: int = 0
+    size: int = 256
+    window: int = 243
+    pretrained: bool = False
+    backbone_weights: Path | None = None
+    init: str | None = None
+    only: str = "all"
+    coordinates: tuple[str, ...] = ()
+    scale_groups: Path | None = None
+    marker_weights: Path | None = None
+    motions: Path | None = None
+    wardrobe: Path | None = None
+    save_every: int | None = None
+    workers: int | None = None
+    resume: bool = False
+    device: str = "cpu"
+    precision: str = "bf16"
+
+    def __post_init__(self) -> None:
+        if not self.data and self.synthetic is None:
+            raise OptionError("nothing to learn from: give data sets, or --synthetic SEED.")
+        if not self.data and self.stages()[-1] == TEMPORAL:
+            raise OptionError(
+                "--stage temporal learns from the clips of a data set: give one that d3ke prepare "
+                "made."
+            )
+        if self.only != "all" and self.init is None:
+            raise OptionError(f"--only {self.only} needs --init: weights whose rest is kept.")
+        if self.pretrained and self.backbone_weights is not None:
+            raise OptionError("--pretrained and --backbone-weights both begin it. Give one.")
+        if self.epochs is not None and self.steps is not None:
+            raise OptionError("--epochs and --steps both say how long. Give one of them.")
+
+    def stages(self) -> tuple[str, ...]:
+        """Which stages are trained, in order."""
+        if self.only == TEMPORAL:
+            return (TEMPORAL,)
+        stage = self.stage
+        if stage is None:
+            both = self.data and self.temporal != NO_TEMPORAL and self.only == "all"
+            stage = BOTH if both else FRAME
+        if stage != FRAME and self.temporal == NO_TEMPORAL:
+            raise OptionError("--temporal none leaves no temporal stage. Use --stage frame.")
+        return (FRAME, TEMPORAL) if stage == BOTH else (stage,)
+
+    def start(self) -> Start:
+        """What the network starts as."""
+        groups = read_scale_groups(self.scale_groups) if self.scale_groups else ()
+        return Start(
+            self.backbone,
+            self.size,
+            self.pretrained,
+            self.backbone_weights,
+            self.coordinates,
+            groups,
+        )
+
+    def frame(self) -> FrameConfig:
+        """The frame stage's figures."""
+        config = with_recipe(FrameConfig(), self.recipe)
+        only = "head" if self.only == "head" else "all"
+        config = replace(config, only=only, compile=self.device.startswith("cuda"))
+        return _wished(config, self._wishes(config, self.steps, self._frames("frame")))
+
+    def temporal_config(self) -> TemporalConfig:
+        """The temporal stage's figures."""
+        config = TemporalConfig(network=self.temporal, window=self.window)
+        config = with_recipe(config, self.recipe)
+        return _wished(config, self._wishes(config, self.temporal_steps, self._frames("clip")))
+
+    def synth(self) -> SynthConfig | None:
+        """Who is made on the fly."""
+        if self.synthetic is None:
+            return None
+        return SynthConfig(
+            frames=0, seed=self.synthetic, motions=self.motions, wardrobe=self.wardrobe
+        )
+
+    def _wishes(self, config: TrainConfig, steps: int | None, frames: int) -> dict[str, Any]:
+        """What was said, by the names of a stage's figures."""
+        batch = self.batch or config.batch
+        if self.epochs is not None:
+            steps = max(1, math.ceil(self.epochs * frames / batch))
+        workers = self.workers if self.workers is not None else max(1, cores() - 1)
+        wishes: dict[str, Any] = {
+            "steps": steps,
+            "batch": self.batch,
+            "learning_rate": self.learning_rate,
+            "save_every": self.save_every,
+            "workers": workers,
+            "seed": self.seed,
+            "device": self.device,
+            "precision": self.precision if self.recipe == D3KE_PLUS else None,
+        }
+        if self.marker_weights is not None:
+            weights = read_marker_weights(self.marker_weights)
+            wishes["loss"] = replace(config.loss, markers=weights)
+        return {name: wish for name, wish in wishes.items() if wish is not None}
+
+    def _frames(self, kind: str) -> int:
+        """How many frames the train splits have; of clips alone for kind "clip"."""
+        if self.epochs is None:
+            return 0
+        sets = open_sets(self.data)
+        clips = [c for data in sets for c in data.manifest.clips if c["split"] == "train"]
+        return sum(clip["frames"] for clip in clips if kind == FRAME or clip["kind"] == kind)
+
+
+def train_images(output: Path, plan: ImageTraining, progress: Progress | None = None) -> Trained:
+    """Train the stages of a plan, one after the other; what is done is left as it is.
+
+    Raises D3keError for data, weights or options that do not fit together.
+    """
+    progress = progress or Silent()
+    stages = plan.stages()
+    begun = [stage for stage in stages if (output / stage / STATE).is_file()]
+    if plan.resume and not begun:
+        raise D3keError(f"{output}: no run to resume. Leave --resume out to start one.")
+    weights, steps = dict[str, Path](), dict[str, int]()
+    for stage in stages:
+        resume = plan.resume and stage in begun
+        if stage == FRAME:
+            frame = plan.frame()
+            weights[stage] = train_frames(
+                output,
+                plan.data,
+                plan.start(),
+                frame,
+                synth=plan.synth(),
+                init=plan.init,
+                resume=resume,
+                progress=progress,
+            )
+            steps[stage] = frame.steps
+        else:
+            temporal = plan.temporal_config()
+            init = plan.init if FRAME not in stages else None
+            weights[stage] = train_temporal(
+                output, plan.data, temporal, init=init, resume=resume, progress=progress
+            )
+            steps[stage] = temporal.steps
+    return Trained(weights, steps)
+
+
+def read_marker_weights(path: Path) -> Mapping[str, float]:
+    """How much each marker counts, by name, from a JSON file. Raises D3keError for another file."""
+    try:
+        found = json.loads(read_text(path))
+        return {str(name): float(weight) for name, weight in found.items()}
+    except (ValueError, TypeError, AttributeError) as error:
+        raise D3keError(
+            f"{path}: not a table of marker weights. Write JSON such as {{'RASI': 2.0}}."
+        ) from error
+
+
+def _wished(config: Config, wishes: Mapping[str, Any]) -> Config:
+    """A stage's figures, with what was said in their place."""
+    changed = replace(config, **wishes)
+    warmup = min(changed.warmup, changed.steps // 10)
+    every = min(changed.save_every, changed.steps)
+    return replace(changed, warmup=warmup, save_every=every)

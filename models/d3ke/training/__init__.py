@@ -1,0 +1,1 @@
+"""How networks learn: one loop, and a stage for each thing that is trained."""
