@@ -21,6 +21,7 @@ from d3ke.network.sequence import (
 
 INPUTS, OUTPUTS, WIDTH = 5, 4, 32
 NAMES = tuple(SEQUENCE)
+WAVES = (math.sin, math.cos)
 
 
 def small(name: str, window: int = 27) -> SequenceNetwork:
@@ -136,14 +137,15 @@ def test_post_norm_block_equals_torchs_own_encoder_layer() -> None:
 
 
 def convolved(layer: nn.Module, maps: Tensor, size: int, stride: int = 1) -> Tensor:
-    """maps (..., C, T) through a convolution that has the weights of a Linear of `size` frames."""
+    """Maps (..., C, T) through a convolution that has the weights of a Linear of `size` frames."""
     assert isinstance(layer, nn.Linear)
     weight = layer.weight.unflatten(1, (size, -1)).transpose(1, 2)  # (out, C, size)
     return functional.conv1d(maps, weight, layer.bias, stride)
 
 
-def slow_block(block: PostNormBlock, frames: Tensor) -> Tensor:
+def slow_block(block: nn.Module, frames: Tensor) -> Tensor:
     """The published order for one window (T, width): all frames, thinned in the last layer."""
+    assert isinstance(block, PostNormBlock)
     query = block.query(frames)
     key, value = block.key_value(frames).split(frames.shape[1], dim=1)
     size = frames.shape[1] // 8
@@ -171,11 +173,33 @@ def test_block_equals_its_slow_form(stride: int) -> None:
     torch.testing.assert_close(block(frames), slow)
 
 
+def test_transformer_equals_its_slow_form() -> None:
+    network = StridedTransformer(INPUTS, OUTPUTS, 27, WIDTH).double()
+    rows = rows_of(27).double()
+    codes = [
+        [wave(place / 10_000 ** (pair / WIDTH)) for pair in range(0, WIDTH, 2) for wave in WAVES]
+        for place in range(27)
+    ]
+    places = torch.tensor(codes, dtype=torch.float64)
+    said = network(rows)
+    for index, window in enumerate(rows):
+        frames = network.enter(window) + places
+        for block in network.blocks:
+            frames = slow_block(block, frames)
+        left = slow_block(network.strided[0], frames + places)
+        left = slow_block(network.strided[1], left + places[:9])
+        # 1e-5: the network keeps its place codes in single precision
+        close = {"atol": 1e-5, "rtol": 0.0}
+        torch.testing.assert_close(said.frames[index], network.of_frames(frames), **close)
+        torch.testing.assert_close(said.centre[index], network.of_centre(left[0]), **close)
+
+
 def test_tcn_equals_convolutions() -> None:
     network = Tcn(INPUTS, OUTPUTS, 9, WIDTH).eval().double()
     for part in network.modules():
         if isinstance(part, nn.BatchNorm1d):  # as a training would leave it
-            assert part.running_mean is not None and part.running_var is not None
+            assert part.running_mean is not None
+            assert part.running_var is not None
             nn.init.uniform_(part.running_mean)
             nn.init.uniform_(part.running_var, 0.5, 2)
             nn.init.normal_(part.weight)
