@@ -19,6 +19,14 @@ class Device(StrEnum):
     CUDA = "cuda"
 
 
+class Precision(StrEnum):
+    """The numbers that a backbone computes with."""
+
+    AUTO = "auto"
+    BF16 = "bf16"
+    FP32 = "fp32"
+
+
 def checked_output(output: Path) -> Path:
     """The output, unless it looks like a file of a kind that is not written."""
     suffix = output.suffix
@@ -32,6 +40,13 @@ Json = Annotated[
 ]
 OnDevice = Annotated[
     Device, typer.Option("--device", help="Where to compute; auto takes a GPU where there is one.")
+]
+WithPrecision = Annotated[
+    Precision,
+    typer.Option(
+        "--precision",
+        help="Numbers of a backbone that sees pictures; auto takes bf16 where it is native.",
+    ),
 ]
 Rate = Annotated[
     float | None,

@@ -48,6 +48,7 @@ def predict(
     filter_hz: cli.Filter = 6.0,
     rate: cli.Rate = None,
     device: cli.OnDevice = cli.Device.AUTO,
+    precision: cli.WithPrecision = cli.Precision.AUTO,
     overlay: cli.Overlay = False,
     resume: cli.Resume = False,
     as_json: cli.Json = False,
@@ -74,6 +75,7 @@ def predict(
         filter_hz=filter_hz,
         rate_hz=rate,
         device=device.value,
+        precision=precision.value,
         overlay=overlay,
         resume=resume,
     )

@@ -1,12 +1,10 @@
 """Predict: clips in, motions in OpenSim's ground out, with the files that hold them."""
 
-import hashlib
-import json
 import os
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,22 +22,27 @@ from d3ke.export import (
     write_files,
 )
 from d3ke.files import content_hash
+from d3ke.heard import Heard
 from d3ke.network.checkpoint import DEFAULT, load_weights
 from d3ke.network.d3ke import D3KE
 from d3ke.network.device import choose_device
 from d3ke.network.inference import Regression, regress
+from d3ke.network.landmark_network import LandmarkD3KE
 from d3ke.outputs import check_writable, names_of, replacing_all, stem_of, with_suffixes
 from d3ke.place import Placement, place, standing_height, up_in_camera
 from d3ke.posing import posed
-from d3ke.prediction import Prediction, read_meta
+from d3ke.prediction import Prediction
 from d3ke.progress import Progress, Silent
 from d3ke.report.overlay import write_overlay
+from d3ke.result_key import is_done, key_of, weights_hash
 from d3ke.skeleton.kinematics import SkeletalModel
 from d3ke.skeleton.osim import OsimModel
 from d3ke.vision.camera import Camera, camera_of
 from d3ke.vision.person import PersonTrack, track_person
 from d3ke.vision.rules import Rule
 from d3ke.vision.video import Video
+
+Precision = Literal["auto", "bf16", "fp32"]
 
 HEIGHTS_M = (0.4, 2.6)  # of people who stand: a small toddler, and the tallest ever measured
 MOST_PITCH_DEG = 80.0  # beyond, nobody's feet are seen and heading has no meaning
@@ -53,8 +56,9 @@ class PredictOptions:
     fov_deg: the camera's field of view over the longer side. calibration: a file with the
     camera's figures. pitch_deg: how far the camera looks down. person: whom to follow.
     landmark_model: another BlazePose network. filter_hz: low-pass of .mot and .trc, 0 = off.
-    rate_hz: theirs, by default the clip's. device: auto, cpu or cuda. overlay: write the video
-    with the skeleton, too. resume: leave alone what is done already.
+    rate_hz: theirs, by default the clip's. device: auto, cpu or cuda. precision: of a backbone:
+    bf16, fp32, or auto: bf16 where the device computes in it. overlay: write the video with the
+    skeleton, too. resume: leave alone what is done already.
     Raises OptionError for what no camera or person could be.
     """
 
@@ -68,6 +72,7 @@ class PredictOptions:
     filter_hz: float = FILTER_HZ
     rate_hz: float | None = None
     device: str = "auto"
+    precision: Precision = "auto"
     overlay: bool = False
     resume: bool = False
 
@@ -137,7 +142,7 @@ def predict_clip(
     for target in targets.values():
         check_writable(target)
     model = model or load_weights(options.weights)
-    if options.resume and _is_done(targets, _key(clip, options, model)):
+    if options.resume and is_done(targets, key_of(clip, options.told(), model)):
         return _result(clip, targets, Prediction.load(targets["npz"]), skipped=True)
     prediction = predict(clip, options, model, progress)
     result = sampled(prediction, Sampling(options.rate_hz, options.filter_hz))
@@ -184,7 +189,7 @@ def predict(
     clip, options = Path(clip), options or PredictOptions()
     device = choose_device(options.device)
     model = model or load_weights(options.weights)
-    heard = _Heard(clip, progress or Silent())
+    heard = Heard(clip, progress or Silent())
     video = Video(clip)
     camera = camera_of(video, options.fov_deg, options.calibration)
     track = track_person(
@@ -192,8 +197,13 @@ def predict(
     )
     for warning in video.warnings:
         heard.warn(warning)
-    down = -up_in_camera(options.pitch_deg or 0.0)
-    seen = Seen(track, camera, regress(model, track, camera, down, device), video.rate_hz)
+    if isinstance(model, LandmarkD3KE):
+        down = -up_in_camera(options.pitch_deg or 0.0)
+        regression = regress(model, track, camera, down, device)
+    else:
+        how = device, options.precision
+        regression = _regress_pictures(model, video, track, camera, how, heard)
+    seen = Seen(track, camera, regression, video.rate_hz)
     try:
         prediction = in_ground(seen, model.osim, options)
     except D3keError as error:
@@ -204,12 +214,29 @@ def predict(
         heard.note(f"assumed {topic.replace('_', ' ')}: {what}")
     prediction.meta.update(
         clip=clip.name,
-        key=_key(clip, options, model),
-        weights=_weights_hash(model),
+        key=key_of(clip, options.told(), model),
+        weights=weights_hash(model),
         options=options.told(),
         warnings=heard.warnings,
     )
     return prediction
+
+
+def _regress_pictures(
+    model: D3KE,
+    video: Video,
+    track: PersonTrack,
+    camera: Camera,
+    how: tuple[str, str],
+    progress: Progress,
+) -> Regression:
+    """What a network for pictures says of the person of a track. how: device, precision."""
+    # here, for torchvision takes a second to load, and landmarks do without it
+    from d3ke.network.image_inference import computing, regress_images
+    from d3ke.network.image_network import ImageD3KE
+
+    assert isinstance(model, ImageD3KE)
+    return regress_images(model, video, track, camera, computing(*how), progress)
 
 
 def in_ground(seen: Seen, osim: OsimModel, options: PredictOptions) -> Prediction:
@@ -325,35 +352,6 @@ def _targets(clip: Path, output: Path, options: PredictOptions) -> dict[str, Pat
     return targets | with_suffixes(stem, ("npz",))
 
 
-def _key(clip: Path, options: PredictOptions, model: D3KE) -> str:
-    """What a result depends on, as one hash: clip, options, weights, skeleton and version."""
-    parts = {
-        "clip": content_hash(clip),
-        "options": options.told(),
-        "weights": _weights_hash(model),
-        "skeleton": model.osim.sha256,
-        "d3ke": __version__,
-    }
-    return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
-
-
-def _weights_hash(model: D3KE) -> str:
-    digest = hashlib.sha256()
-    for name, value in sorted(model.state_dict().items()):
-        digest.update(name.encode())
-        digest.update(value.detach().cpu().numpy().tobytes())
-    return digest.hexdigest()
-
-
-def _is_done(targets: dict[str, Path], key: str) -> bool:
-    if not all(path.is_file() for path in targets.values()):
-        return False
-    try:
-        return bool(read_meta(targets["npz"]).get("key") == key)
-    except D3keError:
-        return False  # what cannot be read is done again
-
-
 def _result(
     clip: Path, targets: dict[str, Path], prediction: Prediction, skipped: bool
 ) -> PredictResult:
@@ -372,22 +370,3 @@ def _result(
         warnings=tuple(prediction.meta["warnings"]),
         skipped=skipped,
     )
-
-
-class _Heard:
-    """A Progress that passes everything on, under the clip's name, and keeps the warnings."""
-
-    def __init__(self, clip: Path, progress: Progress) -> None:
-        self.clip, self.progress = clip, progress
-        self.warnings: list[str] = []
-        self.start, self.advance, self.finish = progress.start, progress.advance, progress.finish
-
-    def note(self, message: str) -> None:
-        self.progress.note(f"{self.clip}: {self._bare(message)}")
-
-    def warn(self, message: str) -> None:
-        self.warnings.append(self._bare(message))
-        self.progress.warn(f"{self.clip}: {self._bare(message)}")
-
-    def _bare(self, message: str) -> str:
-        return message.removeprefix(f"{self.clip}: ")

@@ -1,4 +1,4 @@
-"""A trained network over a whole clip: windows that overlap, seen also in a mirror, averaged."""
+"""A landmark network over a whole clip: windows that overlap, seen also in a mirror, averaged."""
 
 from collections.abc import Iterator
 from typing import NamedTuple
@@ -9,7 +9,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from d3ke.network.d3ke import Answer
+from d3ke.network.d3ke import D3KE, Answer
 from d3ke.network.landmark_network import LandmarkD3KE
 from d3ke.network.landmarks import LANDMARKS, LandmarkWindow
 from d3ke.vision.camera import Camera
@@ -52,10 +52,10 @@ def regress(
     gravity = torch.tensor([0.0, 1.0, 0.0] if down is None else down, dtype=torch.float32)
     q, root, scales = _windows_mean(model, landmarks.to(device), valid.to(device), gravity)
     return Regression(
-        q=values_at(track.time, grid, _clamped(model, q)),
+        q=values_at(track.time, grid, clamped(model, q)),
         root=rotations_at(track.time, grid, root),
         scales=scales.astype(np.float64),
-        observed=_observed(model),
+        observed=observed(model),
     )
 
 
@@ -123,7 +123,7 @@ def _answers(
             yield chosen, Answer(*(part.cpu() for part in answer))
 
 
-def _clamped(model: LandmarkD3KE, q: Array) -> Array:
+def clamped(model: D3KE, q: Array) -> Array:
     """Coordinates inside the ranges that the model file clamps them to."""
     for index, coordinate in enumerate(model.osim.coordinates):
         if coordinate.clamped:
@@ -131,10 +131,11 @@ def _clamped(model: LandmarkD3KE, q: Array) -> Array:
     return q
 
 
-def _observed(model: LandmarkD3KE) -> NDArray[np.bool_]:
-    observed = np.zeros(len(model.osim.coordinate_names), dtype=np.bool_)
-    observed[model.predicted.cpu().numpy()] = True
-    return observed
+def observed(model: D3KE) -> NDArray[np.bool_]:
+    """Which coordinates are predicted rather than taken from a prior, (K,)."""
+    predicted = np.zeros(len(model.osim.coordinate_names), dtype=np.bool_)
+    predicted[model.predicted.cpu().numpy()] = True
+    return predicted
 
 
 def values_at(time: Array, grid: Array, values: Array) -> Array:
