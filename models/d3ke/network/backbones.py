@@ -8,12 +8,10 @@ Source: Sarandi et al. 2020 (MeTRAbs) and Bittner et al. 2023 (D3KE) for the cen
 
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from pickle import UnpicklingError
 from typing import Any, NamedTuple
 
 import torch
 import torchvision
-from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
@@ -149,11 +147,14 @@ def read_backbone_weights(path: Path) -> dict[str, Tensor]:
             found = torch.load(path, map_location="cpu", weights_only=True)
     except FileNotFoundError as error:
         raise D3keError(f"{path}: no such file. Check its name.") from error
-    except (SafetensorError, UnpicklingError, OSError, RuntimeError, EOFError, ValueError) as error:
+    except Exception as error:  # torch's reader of pickles trips over words and noise in any way
         raise D3keError(
             f"{path}: not a file of weights alone, so it was not read. Give a .safetensors, or a "
             ".pth that holds tensors and nothing else."
         ) from error
-    if not isinstance(found, Mapping) or not all(isinstance(v, Tensor) for v in found.values()):
+    named = isinstance(found, Mapping) and all(
+        isinstance(name, str) and isinstance(value, Tensor) for name, value in found.items()
+    )
+    if not named or not found:
         raise D3keError(f"{path}: not a table of tensors by name. Give a backbone's state dict.")
     return dict(found)
