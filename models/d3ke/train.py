@@ -71,6 +71,7 @@ def train_landmarks(
     progress = progress or Silent()
     if records is not None:
         config = replace(config, records=content_hash(records)[:16])
+    Processes.joined(config.device)
     held_out = held_out_windows(data, records, osim, config, progress)
     torch.manual_seed(config.seed)
     if init is None:
@@ -116,8 +117,8 @@ def train_frames(
     else:
         model, stages = frame_part(_image_network(init, osim)), stages_of(init)
     config = replace(config, size=model.config.size, data=seen_of(sets, synth))
-    model = model.to(config.device)
     processes = Processes.joined(config.device)
+    model = model.to(config.device)
     story = {
         **story_of_sets(sets, synth),
         "what": model.config.encoder,
@@ -186,10 +187,10 @@ def _stored(
 ) -> StoredAnswers:
     """A split's answers: from the folder where they are there, else looked at and put there."""
     path = folder / f"answers_{split}.safetensors"
-    key = key_of(model, sets, split, config.precision)
+    key = key_of(model, sets, split, config.frame_precision)
     found = StoredAnswers.load(path, key)
     if found is None and processes.first:
-        device, precision, workers = config.device, config.precision, config.workers
+        device, precision, workers = config.device, config.frame_precision, config.workers
         model = model.to(device)
         found = stored_answers(model, sets, split, progress, device, precision, workers)
         path.parent.mkdir(parents=True, exist_ok=True)

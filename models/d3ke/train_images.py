@@ -142,8 +142,10 @@ class ImageTraining:
             "workers": workers,
             "seed": self.seed,
             "device": self.device,
-            "precision": self.precision if self.recipe == D3KE_PLUS else None,
         }
+        if self.recipe == D3KE_PLUS:
+            frames = isinstance(config, FrameConfig)
+            wishes["precision" if frames else "frame_precision"] = self.precision
         if self.marker_weights is not None:
             weights = read_marker_weights(self.marker_weights)
             wishes["loss"] = replace(config.loss, markers=weights)

@@ -132,8 +132,7 @@ class PostNormBlock(nn.Module):
             part.unflatten(2, (HEADS, -1)).transpose(1, 2)  # (B, heads, t or T, width / heads)
             for part in (self.query(kept), *self.key_value(frames).chunk(2, dim=2))
         )
-        logits = (query / math.sqrt(query.shape[3])) @ key.transpose(2, 3)
-        seen = torch.softmax(logits, dim=3) @ value
+        seen = nn.functional.scaled_dot_product_attention(query, key, value)
         mixed: Tensor = self.out(seen.transpose(1, 2).flatten(2))
         return mixed
 

@@ -71,7 +71,8 @@ class TemporalConfig(TrainConfig):
     """The temporal stage. network, window: what is trained, over how many frames.
 
     width: of the network, 0 is the published one. positions_every: frames of a window between
-    those whose positions are compared; the middle one is always. data: hash of the stored answers.
+    those whose positions are compared; the middle one is always. frame_precision: of the frame
+    network, whose answers are stored. data: what is learnt from, set by the run itself.
     """
 
     steps: int = 5_000
@@ -83,6 +84,8 @@ class TemporalConfig(TrainConfig):
     window: int = 243
     width: int = 0
     positions_every: int = 9
+    precision: str = "fp32"  # bf16 would round the rows: 0.2 deg of an angle of 1 rad
+    frame_precision: str = "bf16"
     loss: LossWeights = field(default_factory=lambda: LossWeights(root=0.3))
     data: str = ""
     validation_windows: int = 1_000
@@ -114,5 +117,6 @@ def with_recipe(config: Config, recipe: str) -> Config:
             "schedule": PUBLISHED_TEMPORAL,
             "amsgrad": config.network == "tcn",
             "positions_every": 1,
+            "frame_precision": "fp32",
         }
     return replace(config, **changes)

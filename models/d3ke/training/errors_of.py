@@ -12,14 +12,16 @@ LEGS, KNEES = ("hip_", "knee_", "ankle_"), ("knee_",)
 
 
 class Sums:
-    """Sums of figures over samples."""
+    """Sums of figures over samples, and what their own mean posture would score."""
 
     def __init__(self) -> None:
         self.sums: dict[str, float] = {}
+        self.true: list[Tensor] = []
         self.count = 0
 
-    def add(self, figures: dict[str, Tensor]) -> None:
-        """Add figures of samples, (B,) each."""
+    def add(self, figures: dict[str, Tensor], q: Tensor) -> None:
+        """Add figures of samples, (B,) each, whose true coordinates are q (B, K)."""
+        self.true.append(q)
         for name, values in figures.items():
             self.sums[name] = self.sums.get(name, 0.0) + float(values.sum())
         self.count += len(next(iter(figures.values())))
@@ -27,6 +29,15 @@ class Sums:
     def means(self) -> dict[str, float]:
         """Means over all samples."""
         return {name: value / max(1, self.count) for name, value in self.sums.items()}
+
+    def own_mean(self, model: D3KE) -> dict[str, float]:
+        """Errors of the mean of the true coordinates, deg: no constant does much better."""
+        if not self.true:
+            return {}
+        q = torch.cat(self.true)
+        mean = torch.atan2(q.sin().mean(dim=0), q.cos().mean(dim=0))
+        errors = angle_errors(model, mean.expand_as(q), q)
+        return {name: float(error.mean()) for name, error in errors.items()}
 
 
 def errors_of(model: ImageD3KE, answer: FrameAnswer, target: Target) -> dict[str, Tensor]:
@@ -63,9 +74,3 @@ def angle_groups(model: D3KE) -> dict[str, list[int]]:
         "all_deg": predicted,
     }
     return {name: columns for name, columns in groups.items() if columns}
-
-
-def mean_pose_errors(model: D3KE, q: Tensor) -> dict[str, float]:
-    """What the mean of coordinates (B, K) themselves would score: no constant does much better."""
-    mean = torch.atan2(q.sin().mean(dim=0), q.cos().mean(dim=0))
-    return {name: float(e.mean()) for name, e in angle_errors(model, mean.expand_as(q), q).items()}

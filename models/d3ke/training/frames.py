@@ -76,7 +76,7 @@ class FrameStage(Stage[FrameBatch]):
         return FrameBatch(batch.keys[chosen], FrameItem(*(f[chosen] for f in batch.frames)))
 
     def validate(self, model: D3KE) -> dict[str, float]:
-        """Errors on held-out frames, beside those of the training data's mean answer."""
+        """Errors on held-out frames, beside those of their own mean posture."""
         assert isinstance(model, ImageD3KE)
         sums = Sums()
         count = min(len(self.held_out), self.config.validation_frames)
@@ -89,8 +89,9 @@ class FrameStage(Stage[FrameBatch]):
             frames = self.on_device(loaded.batch).frames
             with autocast(self.config):
                 answer = model.frames(frames.image)
-            sums.add(errors_of(model, answer, target_of(frames)))
-        return {f"valid_{name}": value for name, value in sums.means().items()}
+            sums.add(errors_of(model, answer, target_of(frames)), frames.q)
+        found = {f"valid_{name}": value for name, value in sums.means().items()}
+        return found | {f"own_mean_{name}": e for name, e in sums.own_mean(model).items()}
 
     def about(self) -> Mapping[str, Any]:
         """What the weights' story tells."""

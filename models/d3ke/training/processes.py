@@ -23,7 +23,10 @@ class Processes(NamedTuple):
         if not distributed.is_torchelastic_launched():
             return Processes(0, 1, device)
         if not distributed.is_initialized():
-            distributed.init_process_group("nccl" if device.startswith("cuda") else "gloo")
+            on_gpu = device.startswith("cuda")
+            distributed.init_process_group("nccl" if on_gpu else "gloo")
+            if on_gpu:
+                torch.cuda.set_device(distributed.get_node_local_rank())
         return Processes(distributed.get_rank(), distributed.get_world_size(), device)
 
     @property

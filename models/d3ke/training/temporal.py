@@ -126,11 +126,12 @@ class TemporalStage(Stage[TemporalBatch]):
             batch = self.on_device(self.batch(stored, centres))
             with autocast(self.config):
                 answer = model.windows(batch.rows).centre
-            sums.add(errors_of(model, answer, batch.centre))
+            sums.add(errors_of(model, answer, batch.centre), batch.centre.q[:, 0])
             told = FrameAnswer(*(part[centres].to(batch.rows.device) for part in stored.answers))
-            before.add(errors_of(model, told, batch.centre))
+            before.add(errors_of(model, told, batch.centre), batch.centre.q[:, 0])
         found = {f"valid_{name}": value for name, value in sums.means().items()}
-        return found | {f"frame_{name}": value for name, value in before.means().items()}
+        found |= {f"frame_{name}": value for name, value in before.means().items()}
+        return found | {f"own_mean_{name}": e for name, e in sums.own_mean(model).items()}
 
     def about(self) -> Mapping[str, Any]:
         """What the weights' story tells."""
