@@ -194,7 +194,7 @@ def test_rows_are_as_wide_as_the_skeleton_says(published: ImageD3KE) -> None:
 def test_windows_have_an_answer_for_the_middle_and_some_for_all(
     model: ImageD3KE, name: str
 ) -> None:
-    whole = with_temporal(model, name, 9, 16).eval()
+    whole = with_temporal(model, name, 9, 16, 30.0).eval()
     rows = whole.rows(some_answer(model, 2, 9))
     with torch.inference_mode():
         answer = whole.windows(rows)
@@ -214,12 +214,15 @@ def test_a_frame_network_has_no_windows(model: ImageD3KE) -> None:
 
 
 def test_a_temporal_network_leaves_the_frame_part_as_it_is(model: ImageD3KE) -> None:
-    whole = with_temporal(model, "lstm", 9, 16)
-    again = with_temporal(whole, "lstm", 9, 16)
-    other = with_temporal(whole, "lstm", 27, 16)
+    whole = with_temporal(model, "lstm", 9, 16, 30.0)
+    again = with_temporal(whole, "lstm", 9, 16, 30.0)
+    other = with_temporal(whole, "lstm", 27, 16, 30.0)
     assert same(frame_part(whole).state_dict(), model.state_dict())
     assert same(again.state_dict(), whole.state_dict())
+    faster = with_temporal(whole, "lstm", 9, 16, 50.0)
     assert not same(other.state_dict(), whole.state_dict())
+    assert not same(faster.state_dict(), whole.state_dict())
+    assert faster.config.rate_hz == 50
 
 
 # --- state and refusals

@@ -129,7 +129,8 @@ def train_frames(
         if synth
         else frames_of(sets, config, processes, progress)
     )
-    stage = FrameStage(model, config, batches, _held_out(sets, synth, osim, config), story)
+    held_out = _held_out(sets, synth, osim, config)
+    stage = FrameStage(model, config, batches, held_out, story, progress)
     return train_stage(stage, output / "frame", stages, resume, progress)
 
 
@@ -168,9 +169,10 @@ def train_temporal(
         _stored(folder, frames, sets, split, config, processes, progress)
         for split in ("train", "valid")
     )
-    config = replace(config, data=seen_of(sets))
+    config = replace(config, data=key_of(frames, sets, "train", config.frame_precision)[:16])
     torch.manual_seed(config.seed)
-    model = with_temporal(frames, config.network, config.window, config.width).to(config.device)
+    model = with_temporal(frames, config.network, config.window, config.width, rate_of(sets))
+    model = model.to(config.device)
     story = {**story_of_sets(sets), "what": config.network}
     stage = TemporalStage(model, config, train, held_out, story, processes)
     return train_stage(stage, folder, stages_of(source), resume, progress)

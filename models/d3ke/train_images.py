@@ -11,6 +11,7 @@ from d3ke.errors import D3keError, OptionError
 from d3ke.files import read_text
 from d3ke.network.image_network import NO_TEMPORAL
 from d3ke.network.scale_groups import read_scale_groups
+from d3ke.network.sequence import STRIDES
 from d3ke.progress import Progress, Silent
 from d3ke.synth.plans import SynthConfig
 from d3ke.train import Trained, train_frames, train_temporal
@@ -22,8 +23,9 @@ from d3ke.training.config import (
     TrainConfig,
     with_recipe,
 )
-from d3ke.training.images import Start, open_sets
+from d3ke.training.images import Start, open_sets, rate_of
 from d3ke.training.run import STATE
+from d3ke.training.stored import with_clips
 from d3ke.workers import cores
 
 FRAME, TEMPORAL, BOTH = "frame", "temporal", "both"
@@ -71,7 +73,7 @@ class ImageTraining:
     def __post_init__(self) -> None:
         if not self.data and self.synthetic is None:
             raise OptionError("nothing to learn from: give data sets, or --synthetic SEED.")
-        if not self.data and self.stages()[-1] == TEMPORAL:
+        if not self.data and TEMPORAL in self.stages():
             raise OptionError(
                 "--stage temporal learns from the clips of a data set: give one that d3ke prepare "
                 "made."
@@ -80,8 +82,16 @@ class ImageTraining:
             raise OptionError(f"--only {self.only} needs --init: weights whose rest is kept.")
         if self.pretrained and self.backbone_weights is not None:
             raise OptionError("--pretrained and --backbone-weights both begin it. Give one.")
-        if self.epochs is not None and self.steps is not None:
-            raise OptionError("--epochs and --steps both say how long. Give one of them.")
+        if self.epochs is not None and (self.steps or self.temporal_steps):
+            raise OptionError("--epochs and steps both say how long. Give one of them.")
+        if self.epochs is not None and self.synthetic is not None:
+            raise OptionError("--synthetic has no end to go through: give --steps, not --epochs.")
+        begun = self.pretrained or self.backbone_weights or self.coordinates or self.scale_groups
+        if self.init is not None and begun:
+            raise OptionError(
+                "--init brings backbone, coordinates and scales with it: leave --pretrained, "
+                "--backbone-weights, --coordinates and --scale-groups out."
+            )
 
     def stages(self) -> tuple[str, ...]:
         """Which stages are trained, in order."""
@@ -89,7 +99,7 @@ class ImageTraining:
             return (TEMPORAL,)
         stage = self.stage
         if stage is None:
-            both = self.data and self.temporal != NO_TEMPORAL and self.only == "all"
+            both = self.temporal != NO_TEMPORAL and self.only == "all" and self._has_clips()
             stage = BOTH if both else FRAME
         if stage != FRAME and self.temporal == NO_TEMPORAL:
             raise OptionError("--temporal none leaves no temporal stage. Use --stage frame.")
@@ -151,6 +161,11 @@ class ImageTraining:
             wishes["loss"] = replace(config.loss, markers=weights)
         return {name: wish for name, wish in wishes.items() if wish is not None}
 
+    def _has_clips(self) -> bool:
+        """Whether a temporal stage has something to learn from, and to be judged by."""
+        clips = [clip for data in open_sets(self.data) for clip in data.manifest.clips]
+        return {"train", "valid"} <= {c["split"] for c in clips if c["kind"] == "clip"}
+
     def _frames(self, kind: str) -> int:
         """How many frames the train splits have; of clips alone for kind "clip"."""
         if self.epochs is None:
@@ -170,6 +185,10 @@ def train_images(output: Path, plan: ImageTraining, progress: Progress | None = 
     begun = [stage for stage in stages if (output / stage / STATE).is_file()]
     if plan.resume and not begun:
         raise D3keError(f"{output}: no run to resume. Leave --resume out to start one.")
+    if begun and not plan.resume:
+        raise D3keError(f"{output}: holds a run. Pass --resume to go on, or another folder.")
+    if TEMPORAL in stages:
+        _check_temporal(plan)
     weights, steps = dict[str, Path](), dict[str, int]()
     for stage in stages:
         resume = plan.resume and stage in begun
@@ -194,6 +213,20 @@ def train_images(output: Path, plan: ImageTraining, progress: Progress | None = 
             )
             steps[stage] = temporal.steps
     return Trained(weights, steps)
+
+
+def _check_temporal(plan: ImageTraining) -> None:
+    """See that a temporal stage can follow, before a frame stage takes a night.
+
+    Raises D3keError where it cannot.
+    """
+    if plan.window not in STRIDES:
+        known = ", ".join(map(str, STRIDES))
+        raise OptionError(f"--window {plan.window}: a temporal network has one of {known} frames.")
+    sets = open_sets(plan.data)
+    rate_of(sets)
+    for split in ("train", "valid"):
+        with_clips(sets, split)
 
 
 def read_marker_weights(path: Path) -> Mapping[str, float]:

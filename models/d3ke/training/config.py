@@ -72,7 +72,7 @@ class TemporalConfig(TrainConfig):
 
     width: of the network, 0 is the published one. positions_every: frames of a window between
     those whose positions are compared; the middle one is always. frame_precision: of the frame
-    network, whose answers are stored. data: what is learnt from, set by the run itself.
+    network, whose answers are stored. data: hash of what they follow from, set by the run itself.
     """
 
     steps: int = 5_000

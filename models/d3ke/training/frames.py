@@ -13,9 +13,10 @@ from d3ke.network.d3ke import D3KE, Answer
 from d3ke.network.image_network import ImageD3KE
 from d3ke.network.losses import D3KELoss, Target
 from d3ke.network.transition import FrameAnswer
+from d3ke.progress import Progress, Silent
 from d3ke.training.config import FrameConfig
 from d3ke.training.errors_of import Sums, errors_of
-from d3ke.training.samples import FrameBatch, Frames, collated
+from d3ke.training.samples import FrameBatch, Frames, Watch, collated
 from d3ke.training.stage import Losses, Stage, autocast, modes
 
 Batches = Callable[[int], Iterator[FrameBatch]]
@@ -35,12 +36,14 @@ class FrameStage(Stage[FrameBatch]):
         batches: Batches,
         held_out: HeldOut,
         story: Mapping[str, Any],
+        progress: Progress | None = None,
     ) -> None:
         """batches: endless ones from a number on. held_out: of people never trained on."""
         self.model: D3KE = model
         self.config: FrameConfig = config
         self._batches, self.story = batches, story
         self.held_out = held_out
+        self._watch = Watch(len(held_out), progress or Silent())
         self._network = Learning(model, config)
         self._loss = D3KELoss(model.skeleton, model.predicted, config.loss)
 
@@ -83,10 +86,10 @@ class FrameStage(Stage[FrameBatch]):
         chosen = [place * len(self.held_out) // count for place in range(count)]
         for first in range(0, count, self.config.batch):
             numbers = chosen[first : first + self.config.batch]
-            loaded = collated([self.held_out[number] for number in numbers])
-            if loaded.batch is None:
+            batch = self._watch.passed(collated([self.held_out[number] for number in numbers]))
+            if batch is None:
                 continue
-            frames = self.on_device(loaded.batch).frames
+            frames = self.on_device(batch).frames
             with autocast(self.config):
                 answer = model.frames(frames.image)
             sums.add(errors_of(model, answer, target_of(frames)), frames.q)

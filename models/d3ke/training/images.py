@@ -124,7 +124,7 @@ def frames_of(
     ]
     loading = Loading(
         config.seed,
-        config.batch // processes.total,
+        processes.share(config.batch),
         config.workers,
         processes.rank,
         processes.total,
@@ -146,4 +146,6 @@ def rate_of(sets: Sequence[DataSet]) -> float:
         raise D3keError(
             f"clips of {told} Hz: a temporal network knows one rate. Prepare them at the same one."
         )
+    if not rates:
+        raise D3keError(f"{sets[0].folder}: an empty data set. Prepare a larger one.")
     return rates.pop()

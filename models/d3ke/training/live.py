@@ -9,11 +9,12 @@ from torch.utils.data import DataLoader
 
 from d3ke.dataset.labels import FrameItem
 from d3ke.dataset.live import SyntheticFrames
+from d3ke.errors import D3keError
 from d3ke.skeleton.osim import OsimModel
 from d3ke.synth.plans import SynthConfig
 from d3ke.training.config import FrameConfig
 from d3ke.training.processes import Processes
-from d3ke.training.samples import AHEAD, FrameBatch, collated
+from d3ke.training.samples import AHEAD, Broken, FrameBatch, collated
 from d3ke.workers import single_threaded
 
 SEEDS_APART = 1_009  # between processes, each of which makes its own people
@@ -29,7 +30,7 @@ class LiveFrames:
         """synth: who, where and how; its seed is that of the first process."""
         self.synth = replace(synth, seed=synth.seed + SEEDS_APART * processes.rank)
         self.osim, self.config = osim, config
-        self.batch = config.batch // processes.total
+        self.batch = processes.share(config.batch)
 
     def __call__(self, first: int) -> Iterator[FrameBatch]:
         """Batches from the training's batch `first` on."""
@@ -52,17 +53,23 @@ class LiveFrames:
         with single_threaded():
             batches = iter(loader)
         for loaded in batches:
+            if loaded.broken:
+                raise D3keError(loaded.broken[0].error)
             yield loaded.batch
 
 
 class Keyed(SyntheticFrames):
-    """Such frames, each with a key, as those of data sets have."""
+    """Such frames, each with a key, as those of data sets have; what ends them is told of."""
 
     def __init__(self, frames: SyntheticFrames) -> None:
         self.__dict__.update(frames.__dict__)
 
     def __iter__(self) -> Iterator[Any]:
-        return ((KEY, item) for item in super().__iter__())
+        try:
+            for item in super().__iter__():
+                yield KEY, item
+        except D3keError as error:  # as a sample: a worker's exception would show its traceback
+            yield Broken(KEY, str(error))
 
 
 def held_out_live(

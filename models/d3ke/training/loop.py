@@ -16,7 +16,7 @@ import torch
 from torch import nn
 
 from d3ke.errors import D3keError
-from d3ke.progress import Progress
+from d3ke.progress import Progress, Silent
 from d3ke.training.config import TrainConfig
 from d3ke.training.processes import Processes
 from d3ke.training.run import Run
@@ -57,9 +57,10 @@ class Training(Generic[Batch]):
         # Moments of weights that no longer learn fade to denormal numbers, which a CPU multiplies
         # ten times slower: after 450 steps a MobileNetV2 came to a standstill.
         torch.set_flush_denormal(True)
-        self.stage, self.progress = stage, progress
-        self.config = config = stage.config
+        self.stage, self.config = stage, stage.config
+        config = self.config
         self.processes = Processes.joined(config.device)
+        self.progress = progress if self.processes.first else Silent()
         average = copy.deepcopy(stage.model)
         network = stage.network()
         self.optimizer = torch.optim.AdamW(
@@ -128,30 +129,35 @@ class Training(Generic[Batch]):
         for group in self.optimizer.param_groups:
             group["lr"] = rates.rate(run.step)
         terms = self._backward(batch)
-        if config.clip_norm:
-            nn.utils.clip_grad_norm_(self.network.parameters(), config.clip_norm)
         self.optimizer.step()
         run.step += 1
         run.move_average()
         return terms
 
     def _backward(self, batch: Batch) -> dict[str, float]:
-        """Gradients of a batch, and the terms of its loss."""
+        """Clipped gradients of a batch, and the terms of its loss."""
+        values = self._within_memory(batch)
+        if values is None:
+            raise self._too_large(batch)
+        norm = values.pop("norm")
+        if not math.isfinite(values["loss"]) or not math.isfinite(norm):
+            raise self._not_finite(batch)
+        return values
+
+    def _within_memory(self, batch: Batch) -> dict[str, float] | None:
+        """The same, with the gradient's norm; None, and nothing kept, where memory ends."""
         self.optimizer.zero_grad(set_to_none=True)
         try:
             total, terms = self.stage.loss(self.network, batch)
             total.backward()
-        except torch.OutOfMemoryError as error:
-            self.optimizer.zero_grad(set_to_none=True)
-            raise self._too_large(batch) from error
-        told = {"loss": total, **terms}
-        numbers = torch.stack(
-            [term.detach() for term in told.values()]
-        ).tolist()  # one wait for a GPU
-        values = dict(zip(told, numbers, strict=True))
-        if not math.isfinite(values["loss"]):
-            raise self._not_finite(batch)
-        return values
+        except torch.OutOfMemoryError:
+            return None
+        norm = nn.utils.clip_grad_norm_(
+            self.network.parameters(), self.config.clip_norm or math.inf
+        )
+        told = {"loss": total, **terms, "norm": norm}
+        numbers = torch.stack([term.detach() for term in told.values()])
+        return dict(zip(told, numbers.tolist(), strict=True))  # one wait for a GPU
 
     def _not_finite(self, batch: Batch) -> D3keError:
         """What to say of a loss that is not a number: whose it is, or the rate's."""
@@ -163,7 +169,9 @@ class Training(Generic[Batch]):
             bad = [name for index, name in enumerate(names) if not self._is_finite(batch, index)]
         for part in modules:
             part.train()
-        if 0 < len(bad) < len(names):
+        if not bad and self.processes.total > 1:
+            what = "the batch of another process gives it"
+        elif 0 < len(bad) < len(names):
             what = f"{', '.join(bad[:3])} gives it. Look at its labels, or prepare the data again"
         else:
             what = f"a whole batch gives it ({names[0]}, ...). Lower --learning-rate"
@@ -181,10 +189,12 @@ class Training(Generic[Batch]):
         config, count = self.config, len(self.stage.names(batch))
         while count > 1:
             count //= 2
+            self.optimizer.zero_grad(set_to_none=True)
             if torch.cuda.is_available():
                 torch.cuda.empty_cache()
-            try:
-                self.stage.loss(self.network, self.stage.part(batch, slice(count)))[0].backward()
+            part = self.stage.part(batch, slice(count))
+            try:  # not through self.network: other processes wait for its gradients
+                self.stage.loss(self.stage.network(), part)[0].backward()
             except torch.OutOfMemoryError:
                 continue
             fits = count * self.processes.total

@@ -1,10 +1,17 @@
 """Several processes that train one network together, as torchrun starts them."""
 
+from datetime import timedelta
 from typing import NamedTuple
 
 import torch
 from torch import distributed, nn
 from torch.nn.parallel import DistributedDataParallel
+
+from d3ke.errors import D3keError
+
+# The others wait while the first one validates, or looks at all clips. Should it die, torchrun
+# ends them.
+PATIENCE = timedelta(days=1)
 
 
 class Processes(NamedTuple):
@@ -24,7 +31,7 @@ class Processes(NamedTuple):
             return Processes(0, 1, device)
         if not distributed.is_initialized():
             on_gpu = device.startswith("cuda")
-            distributed.init_process_group("nccl" if on_gpu else "gloo")
+            distributed.init_process_group("nccl" if on_gpu else "gloo", timeout=PATIENCE)
             if on_gpu:
                 torch.cuda.set_device(distributed.get_node_local_rank())
         return Processes(distributed.get_rank(), distributed.get_world_size(), device)
@@ -33,6 +40,15 @@ class Processes(NamedTuple):
     def first(self) -> bool:
         """Whether this is the one that validates and writes."""
         return self.rank == 0
+
+    def share(self, batch: int) -> int:
+        """How many samples of a batch are ours. Raises D3keError where it cannot be shared."""
+        if batch % self.total:
+            raise D3keError(
+                f"--batch {batch}: {self.total} processes cannot share it evenly. Give a multiple "
+                f"of {self.total}."
+            )
+        return batch // self.total
 
     def shared(self, network: nn.Module) -> nn.Module:
         """The network, whose gradients are means over all processes."""

@@ -16,8 +16,8 @@ from torch import nn
 
 from d3ke import __version__
 from d3ke.errors import D3keError
-from d3ke.files import replacing
-from d3ke.network.checkpoint import save_weights
+from d3ke.files import read_text, replacing
+from d3ke.network.checkpoint import read_story, save_weights
 from d3ke.network.d3ke import D3KE
 from d3ke.network.training_state import load_state, save_state
 from d3ke.training.config import TrainConfig
@@ -66,6 +66,10 @@ class Run:
             raise D3keError(
                 f"{self.folder}: no folder for a run ({error.strerror}). Name another."
             ) from error
+        if resume:
+            self._forget_later_rows()
+        else:
+            (self.folder / "log.csv").unlink(missing_ok=True)  # of a run killed as it first saved
         self.average.osim.write(self.folder / "skeleton.osim")
         with replacing(self.folder / "config.json") as temporary:
             temporary.write_text(json.dumps(asdict(self.config), indent=2) + "\n", encoding="utf-8")
@@ -82,6 +86,7 @@ class Run:
             self.best = error
             save_weights(self.folder / "best.safetensors", self.average, story)
         save_weights(self.folder / "last.safetensors", self.average, story)
+        self._log(row)  # before the state: a run killed in between makes this row anew
         save_state(
             self.folder / STATE,
             self.learning,
@@ -90,7 +95,6 @@ class Run:
             self.step,
             self.best,
         )
-        self._log(row)
 
     def move_average(self) -> None:
         """Take the new weights into the average; a young average forgets faster."""
@@ -111,44 +115,59 @@ class Run:
         path = self.folder / STATE
         if not path.is_file():
             raise D3keError(f"{self.folder}: no run to resume. Leave --resume out to start one.")
-        began = json.loads((self.folder / "config.json").read_text(encoding="utf-8"))
-        now = json.loads(json.dumps(asdict(self.config)))
-        other = [name for name in now if name not in OWN and now[name] != began.get(name)]
-        if other:
-            raise D3keError(
-                f"{self.folder}: was begun with another {', '.join(other)}. "
-                "Resume with the same options, or train into another folder."
-            )
+        self._check_same()
         state = load_state(path)
         self.learning.load_state_dict(state.part("model"))
         self.learning_average.load_state_dict(state.part("average"))
         state.into_optimizer(self.optimizer)
         self.step, self.best = state.step, state.best
-        self._forget_later_rows()
+
+    def _check_same(self) -> None:
+        """Raises D3keError where the run was begun with other options or another network."""
+        try:
+            began = json.loads(read_text(self.folder / "config.json"))
+        except ValueError as error:
+            raise D3keError(
+                f"{self.folder / 'config.json'}: not JSON. Train into another folder."
+            ) from error
+        now = json.loads(json.dumps(asdict(self.config)))
+        other = [name for name in now if name not in OWN and now[name] != began.get(name)]
+        network = read_story(self.folder / "last.safetensors")["config"]
+        wanted = json.loads(json.dumps(self.average.config.to_dict()))
+        other += [name for name in wanted if wanted[name] != network.get(name, wanted[name])]
+        if other:
+            raise D3keError(
+                f"{self.folder}: was begun with another {', '.join(dict.fromkeys(other))}. "
+                "Resume with the same options, or train into another folder."
+            )
 
     def _forget_later_rows(self) -> None:
-        """Take rows out of the log that were written after the state was."""
+        """Take rows out of the log that are not whole, or of steps after the state was written."""
         path = self.folder / "log.csv"
         if not path.is_file():
             return
         lines = path.read_text(encoding="utf-8").splitlines(keepends=True)
-        column = lines[0].strip().split(",").index("step")
-        kept = [line for line in lines[1:] if float(line.split(",")[column]) <= self.step]
+        whole = [line for line in lines if line.endswith("\n")]  # a full disk cuts one short
+        column = lines[0].strip().split(",").index("step") if whole else 0
+        kept = [line for line in whole[1:] if float(line.split(",")[column]) <= self.step]
         with replacing(path) as temporary:
-            temporary.write_text("".join([lines[0], *kept]), encoding="utf-8")
+            temporary.write_text("".join([*whole[:1], *kept]), encoding="utf-8")
 
     def _log(self, row: Mapping[str, float]) -> None:
         path = self.folder / "log.csv"
-        fresh = not path.exists()
+        fresh = not path.is_file() or path.stat().st_size == 0
         try:
             with path.open("a", newline="", encoding="utf-8") as text:
                 writer = csv.DictWriter(text, fieldnames=list(row))
                 if fresh:
                     writer.writeheader()
                 writer.writerow({name: f"{value:.6g}" for name, value in row.items()})
+            _to_tensorboard(self.folder, row)
         except OSError as error:
-            raise D3keError(f"{path}: cannot be written ({error.strerror}).") from error
-        _to_tensorboard(self.folder, row)
+            raise D3keError(
+                f"{self.folder}: the log cannot be written ({error.strerror}). Free some space, "
+                "then go on with --resume."
+            ) from error
 
 
 def _to_tensorboard(folder: Path, row: Mapping[str, float]) -> None:

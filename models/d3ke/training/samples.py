@@ -85,7 +85,7 @@ class Watch:
             if broken.key not in self.seen:
                 self.seen.add(broken.key)
                 self.progress.warn(f"left out ({len(self.seen)} so far): {broken.error}")
-        if len(self.seen) > max(1, MOST_BROKEN * self.count):
+        if len(self.seen) > min(max(1, MOST_BROKEN * self.count), self.count - 1):
             raise D3keError(
                 f"{len(self.seen)} of {self.count} samples cannot be read, more than one in a "
                 "hundred. Prepare the data set again."

@@ -127,7 +127,10 @@ def stored_answers(
 
     Raises D3keError where there are none, or many samples are broken.
     """
-    chosen = [FrameDataset(data, split, model.config.size, kind="clip") for data in sets]
+    chosen = [
+        FrameDataset(data, split, model.config.size, kind="clip")
+        for data in with_clips(sets, split)
+    ]
     frames = Frames(chosen)
     clips = [clip for one in chosen for clip in one.clips]
     progress.start(f"Looking at {split}", len(frames))
@@ -146,6 +149,18 @@ def stored_answers(
         first=ends,
         subjects=tuple(clip["subject"] for clip in clips),
     )
+
+
+def with_clips(sets: Sequence[DataSet], split: str) -> list[DataSet]:
+    """The sets that have clips of consecutive frames in a split. Raises D3keError without any."""
+    chosen = [
+        data
+        for data in sets
+        if any(c["split"] == split and c["kind"] == "clip" for c in data.manifest.clips)
+    ]
+    if not chosen:
+        sets[0].sequences(split, "clip")  # which says so
+    return chosen
 
 
 def key_of(model: ImageD3KE, sets: Sequence[DataSet], split: str, precision: str) -> str:

@@ -63,7 +63,7 @@ class TemporalStage(Stage[TemporalBatch]):
     def batches(self, first: int) -> Iterator[TemporalBatch]:
         """Endless batches of windows about any frame."""
         config, rank = self.config, self.processes.rank
-        share = config.batch // self.processes.total
+        share = self.processes.share(config.batch)
         whole: list[int] = []
         for number in Shuffled(self.train.frames, config.seed, first * config.batch):
             whole.append(number % self.train.frames)
@@ -149,12 +149,15 @@ def _answer(frames: FrameAnswer) -> Answer:
     return Answer(frames.q, frames.root, frames.scales)
 
 
-def with_temporal(model: ImageD3KE, network: str, window: int, width: int) -> ImageD3KE:
+def with_temporal(
+    model: ImageD3KE, network: str, window: int, width: int, rate_hz: float
+) -> ImageD3KE:
     """A network with the same backbone and head, and a temporal network of a kind.
 
-    The temporal network is fresh, unless the model has one of the same kind and size.
+    rate_hz: of the frames of its windows. The temporal network is fresh, unless the model has one
+    of the same kind, size and rate.
     """
-    config = replace(model.config, temporal=network, window=window, width=width)
+    config = replace(model.config, temporal=network, window=window, width=width, rate_hz=rate_hz)
     found = ImageD3KE(config, model.osim)
     kept = model.state_dict()
     if config != model.config:
