@@ -74,8 +74,6 @@ def export(
 
 
 def _export_run(sources: list[Path], output: Path, as_json: bool) -> ExitStatus:
-    from d3ke.export_onnx import export_onnx
-
     if len(sources) > 1:
         raise OptionError(f"-o {output}: give one run for one {ONNX}.")
     if sources[0].suffix.lower() == ".npz":
@@ -83,6 +81,7 @@ def _export_run(sources: list[Path], output: Path, as_json: bool) -> ExitStatus:
             f"{sources[0]}: a prediction has no network. Give the run that made it, or name a .mot "
             "or a folder."
         )
+    from d3ke.export_onnx import export_onnx
 
     def work(source: Path) -> None:
         _show(export_onnx(source, output, RichProgress()).outputs, (), as_json)
