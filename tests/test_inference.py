@@ -9,8 +9,8 @@ from numpy.typing import NDArray
 
 from d3ke.network.config import D3KEConfig, default_bounds, default_priors
 from d3ke.network.d3ke import Answer
-from d3ke.network.landmark_network import LandmarkD3KE
 from d3ke.network.inference import regress
+from d3ke.network.landmark_network import LandmarkD3KE
 from d3ke.network.landmarks import LandmarkWindow
 from d3ke.skeleton import default_model
 from d3ke.vision.camera import Camera

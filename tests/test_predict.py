@@ -1,5 +1,6 @@
 """Predict: a clip becomes files. The landmarks and the network's answer are those of a scene."""
 
+import copy
 import json
 from collections.abc import Callable
 from dataclasses import replace
@@ -14,8 +15,11 @@ from d3ke.errors import D3keError, OptionError
 from d3ke.export import scaled_like
 from d3ke.motion.opensim_files import read_markers, read_motion
 from d3ke.network.checkpoint import load_weights, shipped_weights
-from d3ke.network.d3ke import D3KE, D3KEConfig, default_bounds, default_priors
+from d3ke.network.config import D3KEConfig, default_bounds, default_priors
+from d3ke.network.image_network import ImageD3KE
 from d3ke.network.inference import Regression
+from d3ke.network.landmark_network import LandmarkD3KE
+from d3ke.network.scale_groups import symmetric_groups
 from d3ke.predict import (
     PredictOptions,
     PredictResult,
@@ -36,13 +40,13 @@ WALK = Path(__file__).parents[1] / "examples" / "walk_3s.mp4"
 
 
 @pytest.fixture(scope="module")
-def model() -> D3KE:
+def model() -> LandmarkD3KE:
     """A network that never ran: its answer is taken from the scene."""
     osim = default_model()
     bounds, priors = default_bounds(osim), default_priors(osim)
     config = D3KEConfig(osim.sha256, width=32, blocks=1, heads=4, bounds=bounds, priors=priors)
     torch.manual_seed(0)
-    return D3KE(config, osim)
+    return LandmarkD3KE(config, osim)
 
 
 @pytest.fixture(scope="module")
@@ -81,7 +85,9 @@ def clip(tmp_path: Path) -> Path:
     return write_clip(tmp_path / "clip.mp4", pictures(30, (72, 128)))
 
 
-def test_a_mot_and_what_lies_beside_it(clip: Path, seen: Scene, show: Show, model: D3KE) -> None:
+def test_a_mot_and_what_lies_beside_it(
+    clip: Path, seen: Scene, show: Show, model: LandmarkD3KE
+) -> None:
     show(seen)
     result = predict_clip(clip, clip.with_name("out.mot"), None, model)
     assert list(result.outputs) == ["mot", "osim", "trc", "npz"]
@@ -95,7 +101,7 @@ def test_a_mot_and_what_lies_beside_it(clip: Path, seen: Scene, show: Show, mode
 
 
 def test_the_same_clip_gives_the_same_bytes(
-    clip: Path, seen: Scene, show: Show, model: D3KE
+    clip: Path, seen: Scene, show: Show, model: LandmarkD3KE
 ) -> None:
     show(seen)
     one = predict_clip(clip, clip.parent / "one", None, model).outputs
@@ -103,7 +109,7 @@ def test_the_same_clip_gives_the_same_bytes(
     assert all(one[name].read_bytes() == two[name].read_bytes() for name in one)
 
 
-def test_what_was_assumed_is_told(clip: Path, seen: Scene, show: Show, model: D3KE) -> None:
+def test_what_was_assumed_is_told(clip: Path, seen: Scene, show: Show, model: LandmarkD3KE) -> None:
     show(replace(seen, camera=replace(seen.camera, source="a phone's, assumed")))
     listener = Silent()
     found = predict(clip, None, model, listener)
@@ -132,7 +138,7 @@ def test_mass_keeps_the_body_mass_index_of_the_model(
 
 
 def test_warnings_are_kept_without_the_clips_path(
-    clip: Path, seen: Scene, show: Show, model: D3KE
+    clip: Path, seen: Scene, show: Show, model: LandmarkD3KE
 ) -> None:
     show(seen)
     listener = Silent()
@@ -143,7 +149,7 @@ def test_warnings_are_kept_without_the_clips_path(
     assert str(clip.parent) not in json.dumps(meta)
 
 
-def test_a_tilted_camera_is_told(clip: Path, show: Show, model: D3KE) -> None:
+def test_a_tilted_camera_is_told(clip: Path, show: Show, model: LandmarkD3KE) -> None:
     show(scene(squat(1.0), camera_at(azimuth_deg=10, pitch_deg=20, height_m=2.0)))
     tilted = predict(clip, None, model).meta["warnings"]
     assert any("out of balance" in warning and "(--pitch " in warning for warning in tilted)
@@ -151,7 +157,9 @@ def test_a_tilted_camera_is_told(clip: Path, show: Show, model: D3KE) -> None:
     assert not any("out of balance" in warning for warning in known)
 
 
-def test_resume_leaves_alone_what_is_done(clip: Path, seen: Scene, show: Show, model: D3KE) -> None:
+def test_resume_leaves_alone_what_is_done(
+    clip: Path, seen: Scene, show: Show, model: LandmarkD3KE
+) -> None:
     calls = show(seen)
     options = PredictOptions(resume=True)
     first = predict_clip(clip, clip.parent / "out", options, model)
@@ -163,7 +171,7 @@ def test_resume_leaves_alone_what_is_done(clip: Path, seen: Scene, show: Show, m
 
 @pytest.mark.parametrize("change", ["options", "clip", "missing", "broken"])
 def test_resume_does_again_what_is_not_whole(
-    clip: Path, seen: Scene, show: Show, model: D3KE, change: str
+    clip: Path, seen: Scene, show: Show, model: LandmarkD3KE, change: str
 ) -> None:
     calls = show(seen)
     options = PredictOptions(resume=True)
@@ -181,7 +189,7 @@ def test_resume_does_again_what_is_not_whole(
 
 
 def test_nothing_is_written_if_one_file_fails(
-    clip: Path, seen: Scene, show: Show, model: D3KE, monkeypatch: pytest.MonkeyPatch
+    clip: Path, seen: Scene, show: Show, model: LandmarkD3KE, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     show(seen)
 
@@ -195,7 +203,7 @@ def test_nothing_is_written_if_one_file_fails(
 
 
 def test_a_target_that_cannot_be_is_told_before_the_work(
-    clip: Path, seen: Scene, show: Show, model: D3KE
+    clip: Path, seen: Scene, show: Show, model: LandmarkD3KE
 ) -> None:
     calls = show(seen)
     with pytest.raises(D3keError, match="cannot be made"):
@@ -204,7 +212,7 @@ def test_a_target_that_cannot_be_is_told_before_the_work(
 
 
 def test_one_bad_clip_does_not_stop_the_others(
-    clip: Path, seen: Scene, show: Show, model: D3KE, monkeypatch: pytest.MonkeyPatch
+    clip: Path, seen: Scene, show: Show, model: LandmarkD3KE, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     show(seen)
     monkeypatch.setattr(module, "load_weights", lambda _: model)
@@ -219,7 +227,7 @@ def test_one_bad_clip_does_not_stop_the_others(
 
 
 def test_a_person_who_leaves_and_comes_back(
-    clip: Path, seen: Scene, show: Show, model: D3KE
+    clip: Path, seen: Scene, show: Show, model: LandmarkD3KE
 ) -> None:
     """Unknown from 0.13 to 0.83 s: too long to guess. The short gap at the end is bridged."""
     there = np.ones(30, bool)
@@ -240,7 +248,7 @@ def test_a_person_who_leaves_and_comes_back(
 
 
 def test_uneven_frames_give_an_even_motion(
-    seen: Scene, show: Show, model: D3KE, clip: Path
+    seen: Scene, show: Show, model: LandmarkD3KE, clip: Path
 ) -> None:
     keep = np.setdiff1d(np.arange(30), [7, 8, 15])
     track = replace(
@@ -260,7 +268,9 @@ def test_uneven_frames_give_an_even_motion(
     np.testing.assert_allclose(motion.column("knee_angle_r"), knee, atol=np.radians(1))
 
 
-def test_the_overlay_comes_with_the_rest(clip: Path, seen: Scene, show: Show, model: D3KE) -> None:
+def test_the_overlay_comes_with_the_rest(
+    clip: Path, seen: Scene, show: Show, model: LandmarkD3KE
+) -> None:
     show(seen)
     result = predict_clip(clip, clip.parent / "out.mot", PredictOptions(overlay=True), model)
     assert result.outputs["overlay"] == clip.parent / "out_overlay.mp4"
@@ -285,11 +295,71 @@ def test_unlikely_options_are_refused(options: dict[str, float], words: str) -> 
 
 
 def test_a_gpu_that_is_not_there_is_told(
-    clip: Path, model: D3KE, monkeypatch: pytest.MonkeyPatch
+    clip: Path, model: LandmarkD3KE, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     with pytest.raises(D3keError, match="no CUDA GPU"):
         predict(clip, PredictOptions(device="cuda"), model)
+
+
+@pytest.fixture(scope="module")
+def sighted() -> ImageD3KE:
+    """A network for pictures that was never trained."""
+    osim = default_model()
+    groups = [group.to_dict() for group in symmetric_groups(osim.body_names)]
+    names = ("knee_angle_r", "knee_angle_l", "hip_flexion_r")
+    bounds = {name: default_bounds(osim)[name] for name in names}
+    config = D3KEConfig(
+        osim.sha256, "mobilenet_v2", "none", bounds=bounds, size=32, scale_groups=groups
+    )
+    torch.manual_seed(0)
+    return ImageD3KE(config, osim).eval()
+
+
+@pytest.fixture
+def filmed(tmp_path: Path, seen: Scene) -> Path:
+    return write_clip(tmp_path / "filmed.mp4", pictures(30, seen.track.size))
+
+
+def test_a_network_for_pictures_gives_the_same_kinds_of_files(
+    filmed: Path, seen: Scene, show: Show, sighted: ImageD3KE
+) -> None:
+    show(replace(seen, camera=replace(seen.camera, source="a phone's, assumed")))
+    result = predict_clip(filmed, filmed.parent / "out", PredictOptions(device="cpu"), sighted)
+    assert list(result.outputs) == ["mot", "osim", "trc", "npz"]
+    assert result.observed == ("hip_flexion_r", "knee_angle_r", "knee_angle_l")
+    assert set(result.assumed) == {"focal_length", "gravity", "height", "mass", "floor"}
+    assert result.warnings[0] == "the person is only 90 px tall"
+    motion = read_motion(result.outputs["mot"])
+    assert len(motion.time) == 30
+    assert np.isfinite(motion.q).all()
+    assert np.ptp(motion.column("elbow_flex_r")) == 0  # nothing predicts it
+
+
+def test_resume_knows_weights_and_precision_of_a_network_for_pictures(
+    filmed: Path, seen: Scene, show: Show, sighted: ImageD3KE
+) -> None:
+    calls = show(seen)
+    options = PredictOptions(device="cpu", precision="fp32", resume=True)
+    predict_clip(filmed, filmed.parent / "out", options, sighted)
+    assert predict_clip(filmed, filmed.parent / "out", options, sighted).skipped
+    other = replace(options, precision="bf16")
+    assert not predict_clip(filmed, filmed.parent / "out", other, sighted).skipped
+    trained = copy.deepcopy(sighted)
+    trained.head.weight.data += 0.01
+    assert not predict_clip(filmed, filmed.parent / "out", other, trained).skipped
+    assert calls == ["track"] * 3
+
+
+@pytest.mark.parametrize("held", [(), ("frame",), ("frame", "temporal")])
+def test_a_run_without_weights_yet_is_told(clip: Path, held: tuple[str, ...]) -> None:
+    run = clip.parent / "run"
+    run.mkdir()
+    for stage in held:
+        (run / stage).mkdir()
+        (run / stage / "config.json").write_text("{}")
+    with pytest.raises(D3keError, match=r"run: no such weights\."):
+        predict_clip(clip, clip.parent / "out", PredictOptions(weights=str(run)))
 
 
 @pytest.mark.slow
