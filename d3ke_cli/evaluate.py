@@ -106,11 +106,12 @@ def evaluate(
     on people they have not seen, beside the mean pose, with 95 % intervals over people.
     """
     if (reference is None) == (not weights):
-        raise OptionError("give either REF, to compare PRED with, or --weights, to judge on DATA.")
+        raise typer.BadParameter("give either REF, to compare PRED with, or --weights RUN.")
     of_data = {"split": split, "stage": stage, "batch": batch}
     for name, value in {"lag": lag}.items() if weights else of_data.items():
         if value is not None:
-            raise OptionError(f"--{name} is for {'PRED and REF' if weights else '--weights'} only.")
+            owner = "PRED and REF" if weights else "--weights"
+            raise typer.BadParameter(f"--{name} is for {owner} only.")
     progress = RichProgress()
 
     def work(prediction: Path) -> None:

@@ -25,9 +25,11 @@ def landmark_answers(model: LandmarkD3KE, frames: FrameDataset, how: Looking) ->
     """What the network says of each clip as a whole, in the cameras of its pictures.
 
     frames: of clips alone. Where gravity points is known from the cameras.
-    Raises D3keError where a clip has no landmarks, or many samples are broken.
+    Clips with too few of them are left out.
+    Raises D3keError where no clip has landmarks, or many samples are broken.
     """
     numbers: list[int] = []
+    short = []
     parts: list[FrameAnswer] = []
     for clip, end in zip(frames.clips, frames.ends, strict=True):
         samples = {}
@@ -37,9 +39,21 @@ def landmark_answers(model: LandmarkD3KE, frames: FrameDataset, how: Looking) ->
             except D3keError as error:
                 key = _key(frames, clip, number - end + clip["frames"])
                 how.watch.passed(Loaded(None, [Broken(key, str(error))]))
-        parts.append(_answer(model, list(samples.values()), frames, how.device))
-        numbers += samples
         how.progress.advance(clip["frames"])
+        track = track_of(list(samples.values())) if samples else None
+        if track is None or track.seen.sum() < LEAST_SEEN:
+            short.append(clip)
+            continue
+        parts.append(_answer(model, track, list(samples.values()), how.device))
+        numbers += samples
+    if not parts:
+        raise D3keError(
+            f"{frames.data.folder}: holds no landmarks, from which these weights work. Name a run "
+            "that was trained on pictures."
+        )
+    if short:
+        count = sum(clip["frames"] for clip in short)
+        how.progress.warn(f"left out {len(short)} clips ({count} frames): too few landmarks")
     return Answers(torch.tensor(numbers), joined(parts))
 
 
@@ -61,15 +75,9 @@ def track_of(samples: Sequence[Sample]) -> PersonTrack:
 
 
 def _answer(
-    model: LandmarkD3KE, samples: Sequence[Sample], frames: FrameDataset, device: str
+    model: LandmarkD3KE, track: PersonTrack, samples: Sequence[Sample], device: str
 ) -> FrameAnswer:
     """Of a clip's frames, (T, ...)."""
-    track = track_of(samples)
-    if track.seen.sum() < LEAST_SEEN:
-        raise D3keError(
-            f"{frames.data.folder}: holds no landmarks, from which these weights work. Name a run "
-            "that was trained on pictures."
-        )
     first = samples[0]
     camera = Camera(first.camera_matrix, track.size, "the data set", first.distortion)
     down = -np.mean([sample.R[:, 1] for sample in samples], axis=0)  # ground's Y points up

@@ -161,8 +161,8 @@ def _labels(frames: FrameDataset, number: int) -> Labels:
 
 
 def _stacked(labels: Iterable[Labels]) -> Truth:
-    columns = zip(*labels, strict=True)
-    return Truth(*(torch.from_numpy(np.stack(column)) for column in columns))
+    columns = zip(Labels._fields, zip(*labels, strict=True), strict=True)
+    return Truth(**{name: torch.from_numpy(np.stack(column)) for name, column in columns})
 
 
 def _on_cpu(answer: FrameAnswer) -> FrameAnswer:
