@@ -35,6 +35,17 @@ def checked_output(output: Path) -> Path:
     return output
 
 
+MotOutput = Annotated[
+    Path,
+    typer.Option(
+        "--output",
+        "-o",
+        metavar="OUT",
+        callback=checked_output,
+        help="A .mot, beside which the other files are put; or a folder; or - to write one "
+        "clip's .mot to stdout.",
+    ),
+]
 Json = Annotated[
     bool, typer.Option("--json", help="Show results as JSON on stdout, one object a line.")
 ]

@@ -27,17 +27,7 @@ def predict(
         list[Path],
         typer.Argument(metavar="CLIP", help="Videos, or folders of pictures, of a person."),
     ],
-    output: Annotated[
-        Path,
-        typer.Option(
-            "--output",
-            "-o",
-            metavar="OUT",
-            callback=cli.checked_output,
-            help="A .mot, beside which the other files are put; or a folder; or - to write one "
-            "clip's .mot to stdout.",
-        ),
-    ],
+    output: cli.MotOutput,
     weights: cli.Weights = "landmarks",
     height: cli.Height = None,
     fov: cli.FieldOfView = None,
