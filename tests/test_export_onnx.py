@@ -67,8 +67,9 @@ def random_network(temporal: str) -> ImageD3KE:
     with torch.no_grad():
         network.frames(random_pictures(16))
         network.windows(network.rows(random_answers(16)))
-        for layer in (network.head, *network.temporal.output_layers()):
-            layer.weight.mul_(30)
+        heads: list[nn.Conv2d | nn.Linear] = [network.head, *network.temporal.output_layers()]
+        for head in heads:
+            head.weight.mul_(30)
     return network.eval()
 
 
