@@ -108,6 +108,8 @@ class FrameNetwork:
     def __init__(self, model: ImageD3KE, how: Computing) -> None:
         self.model, self.how = model.to(how.device).eval(), how
         self.trunk = folded(model.trunk).to(memory_format=torch.channels_last)
+        if how.bf16:  # once, for autocast would convert the weights at each batch
+            self.trunk.features.to(torch.bfloat16)
 
     def __call__(self, pictures: Tensor) -> FrameAnswer:
         """The answers to a batch; where it does not fit into memory, to one half after another."""
