@@ -72,10 +72,8 @@ def by_hand(data: DataSet, split: str, answer: FrameAnswer) -> dict[str, float]:
             ("joints", pose.joints[n], item.joints),
             ("markers", pose.markers[n], item.markers),
         ):
-            apart = [
-                math.dist((point - pose.joints[n, 0]).tolist(), (target - item.joints[0]).tolist())
-                for point, target in zip(points, true, strict=True)
-            ]
+            moved = (points - pose.joints[n, 0]).tolist()
+            apart = list(map(math.dist, moved, (true - item.joints[0]).tolist()))
             found.setdefault(name, []).append(1e3 * sum(apart) / len(apart))
         found.setdefault("pelvis", []).append(turned_by(answer.root[n].numpy(), item.root.numpy()))
         own = [answer.scales[i] for i, person in enumerate(people) if person == people[n]]
@@ -83,14 +81,16 @@ def by_hand(data: DataSet, split: str, answer: FrameAnswer) -> dict[str, float]:
             ("body", answer.scales[n]),
             ("body, person's", torch.stack(own).mean(dim=0)),
         ):
-            error = abs(scales.numpy() - item.scales.numpy())
+            error = abs(scales - item.scales).tolist()
             found.setdefault(name, []).append(sum(sum(row) for row in error) / len(error))
             for axis in range(3):
                 mean = 100 * sum(row[axis] for row in error) / len(error)
                 found.setdefault(f"{name} {'xyz'[axis]}", []).append(mean)
-        for index, name in enumerate(OSIM.coordinate_names):
-            turn = math.degrees(float(answer.q[n, index] - item.q[index]))
-            found.setdefault(name, []).append(abs((turn + 180) % 360 - 180))
+        for name, apart_rad in zip(
+            OSIM.coordinate_names, (answer.q[n] - item.q).tolist(), strict=True
+        ):
+            turn = (math.degrees(apart_rad) + 180) % 360 - 180
+            found.setdefault(name, []).append(abs(turn))
     return {name: sum(values) / len(values) for name, values in found.items()}
 
 

@@ -32,7 +32,7 @@ from tests.command import Command
 from tests.judged_data import OSIM, by_hand, fresh, rewritten, saved, turned_by
 from tests.made_people import K, R, made_source
 
-CONFIG = SynthConfig(frames=240, seed=5, size=96, clip_frames=9, lone_frames=4)
+CONFIG = SynthConfig(frames=150, seed=5, size=96, clip_frames=9, lone_frames=4)
 
 
 @pytest.fixture(scope="module")
@@ -112,16 +112,18 @@ def test_the_baseline_is_the_mean_of_train_by_hand(data: DataSet) -> None:
     labels = [FrameDataset(data, "train", size=32)[n] for n in range(CONFIG.frames * 8 // 10)]
     answer = mean_answer(data, Silent())
     assert len(labels) == len(FrameDataset(data, "train"))
-    for index, name in enumerate(OSIM.coordinate_names):
-        sine = sum(math.sin(item.q[index]) for item in labels)
-        cosine = sum(math.cos(item.q[index]) for item in labels)
-        assert float(answer.q[0, index]) == pytest.approx(math.atan2(sine, cosine), abs=1e-5), name
+    columns = zip(*(item.q.tolist() for item in labels), strict=True)
+    for index, column in enumerate(columns):
+        mean = math.atan2(sum(map(math.sin, column)), sum(map(math.cos, column)))
+        assert float(answer.q[0, index]) == pytest.approx(mean, abs=1e-5)
     scales = sum(item.scales.double() for item in labels) / len(labels)
     torch.testing.assert_close(answer.scales[0].double(), scales, atol=1e-5, rtol=0)
     # the rotation nearest to the mean, by singular values
     u, _, vt = np.linalg.svd(sum(item.root.double().numpy() for item in labels))
     nearest = u @ np.diag([1, 1, np.linalg.det(u @ vt)]) @ vt
-    assert turned_by(answer.root[0].double().numpy(), nearest) < 1e-3
+    assert (
+        turned_by(answer.root[0].double().numpy(), nearest) < 0.03
+    )  # deg: an arc cosine next to 1, of float32
     count = len(FrameDataset(data, "test"))
     everywhere = FrameAnswer(*(part.expand(count, *part.shape[1:]) for part in answer))
     expected = by_hand(data, "test", everywhere)
