@@ -358,7 +358,8 @@ def test_a_run_without_weights_yet_is_told(clip: Path, held: tuple[str, ...]) ->
     for stage in held:
         (run / stage).mkdir()
         (run / stage / "config.json").write_text("{}")
-    with pytest.raises(D3keError, match=r"run: no such weights\."):
+    said = r"run: no weights yet\." if held else r"run: no such weights\."
+    with pytest.raises(D3keError, match=said):
         predict_clip(clip, clip.parent / "out", PredictOptions(weights=str(run)))
 
 

@@ -105,8 +105,10 @@ def _find(source: str | Path) -> Path:
     shipped = WEIGHTS / f"{source}.safetensors"
     path = Path(source)
     if path.is_dir():
-        stages = (path / stage / BEST for stage in STAGES)
+        stages = [path / stage / BEST for stage in STAGES]
         path = next((best for best in stages if best.is_file()), path / BEST)
+        if not path.is_file() and any((best.parent / "config.json").is_file() for best in stages):
+            raise D3keError(f"{source}: no weights yet. Wait for the run's first validation.")
     elif not path.is_file() and shipped.is_file():
         return shipped
     if not path.is_file():

@@ -7,6 +7,7 @@ import torch
 from numpy.random import Generator
 from numpy.typing import NDArray
 
+from d3ke.network.crops import crops_of
 from d3ke.network.landmarks import aim
 from d3ke.vision.camera import Camera, rotvec_to_matrix
 
@@ -101,18 +102,8 @@ def crop_camera(
     `margin` times the box's longer side, without distortion and without roll of its own.
     Returns camera_matrix (3, 3) and crop_R (3, 3), x_crop = crop_R x_cam.
     """
-    camera = phone.at(frame)
-    x, y, width, height = (float(value) for value in box)
-    middle_x, middle_y = x + width / 2, y + height / 2
-    pixels = [(middle_x, middle_y), (x, middle_y), (x + width, middle_y), (middle_x, y)]
-    pixels.append((middle_x, y + height))
-    straight = np.append(camera.undistort(pixels), np.ones((5, 1)), axis=1)
-    rays = straight @ np.linalg.inv(camera.K).T
-    turn: Array = aim(torch.from_numpy(rays[0, :2])).numpy()
-    seen = rays @ turn.T
-    seen = seen[:, :2] / seen[:, 2:]
-    longest = max(np.linalg.norm(seen[2] - seen[1]), np.linalg.norm(seen[4] - seen[3]))
-    return Camera.from_focal((size, size), size / (margin * float(longest)), "").K, turn
+    crops = crops_of(phone.at(frame), np.asarray(box, np.float64)[None], size, margin)
+    return crops.camera_matrix(0), crops.turns[0]
 
 
 def look_at(eye: Array, target: Array, roll: float = 0.0) -> Array:
