@@ -14,7 +14,8 @@ from d3ke.dataset.sample import Sample
 from d3ke.dataset.shards import SampleName, write_shard
 from d3ke.dataset.source import BOXES
 from d3ke.files import content_hash
-from d3ke.network.checkpoint import load_weights
+from d3ke.network.checkpoint import load_weights, save_weights
+from d3ke.network.image_network import ImageD3KE
 from d3ke.skeleton import default_model
 from d3ke.skeleton.osim import OsimModel
 from d3ke.synth.plans import ClipPlan, SynthConfig
@@ -120,6 +121,26 @@ def another_skeleton() -> OsimModel:
 def breaking(*keys: str) -> Change:
     """Makes the pictures of the named samples unreadable."""
     return lambda s: replace(s, jpg=b"no picture") if s.key in keys else s
+
+
+def fresh_weights(folder: Path, seed: int = 0) -> Path:
+    """A folder with the weights of a frame network that has learnt nothing."""
+    torch.manual_seed(seed)
+    folder.mkdir(parents=True)
+    save_weights(folder / "best.safetensors", START.network(default_model(), 30.0), {})
+    return folder
+
+
+def image_network(source: Path) -> ImageD3KE:
+    """The network of a run, or of a weights file."""
+    model = load_weights(source)
+    assert isinstance(model, ImageD3KE)
+    return model
+
+
+def part(state: Mapping[str, Tensor], start: str, inside: bool = True) -> dict[str, Tensor]:
+    """What of a state dict is, or is not, called so."""
+    return {name: value for name, value in state.items() if name.startswith(start) == inside}
 
 
 def weights(path: Path) -> dict[str, Tensor]:
