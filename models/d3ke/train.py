@@ -23,6 +23,7 @@ from d3ke.training.config import FrameConfig, TemporalConfig
 from d3ke.training.frames import FrameStage, HeldOut, held_out_frames
 from d3ke.training.images import (
     Start,
+    check_markers,
     frame_part,
     frames_of,
     open_sets,
@@ -110,6 +111,7 @@ def train_frames(
     progress = progress or Silent()
     sets = open_sets(data)
     osim = sets[0].manifest.model() if sets else default_model()
+    check_markers(config.loss.markers, osim)
     torch.manual_seed(config.seed)
     if init is None:
         rate_hz = synth.rate_hz if synth else rate_of(sets)
@@ -162,7 +164,9 @@ def train_temporal(
     progress = progress or Silent()
     source = init if init is not None else output / "frame"
     sets = open_sets(data)
-    frames = _image_network(source, sets[0].manifest.model())
+    osim = sets[0].manifest.model()
+    check_markers(config.loss.markers, osim)
+    frames = _image_network(source, osim)
     processes = Processes.joined(config.device)
     folder = output / "temporal"
     train, held_out = (

@@ -233,7 +233,10 @@ def read_marker_weights(path: Path) -> Mapping[str, float]:
     """How much each marker counts, by name, from a JSON file. Raises D3keError for another file."""
     try:
         found = json.loads(read_text(path))
-        return {str(name): float(weight) for name, weight in found.items()}
+        weights = {str(name): float(weight) for name, weight in found.items()}
+        if not all(0 <= weight < math.inf for weight in weights.values()):
+            raise ValueError("a weight below 0, or no number")
+        return weights
     except (ValueError, TypeError, AttributeError) as error:
         raise D3keError(
             f"{path}: not a table of marker weights. Write JSON such as {{'RASI': 2.0}}."

@@ -1,7 +1,7 @@
 """What an image network is trained on, and what it starts from."""
 
 import hashlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -136,6 +136,16 @@ def _batches(
     frames: Frames, loading: Loading, progress: Progress, first: int
 ) -> Iterator[FrameBatch]:
     return shuffled_batches(frames, loading, first, progress)
+
+
+def check_markers(markers: Mapping[str, float], osim: OsimModel) -> None:
+    """Raises D3keError where markers are weighted that the skeleton lacks."""
+    unknown = [name for name in markers if name not in osim.marker_names]
+    if unknown:
+        raise D3keError(
+            f"--marker-weights: {osim.name} has no marker {unknown[0]}. "
+            f"It has {', '.join(osim.marker_names)}."
+        )
 
 
 def rate_of(sets: Sequence[DataSet]) -> float:

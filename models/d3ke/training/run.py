@@ -21,6 +21,7 @@ from d3ke.network.checkpoint import read_story, save_weights
 from d3ke.network.d3ke import D3KE
 from d3ke.network.training_state import load_state, save_state
 from d3ke.training.config import TrainConfig
+from d3ke.training.saving import told_of
 
 STATE = "resume.safetensors"
 OWN = {"device", "workers"}  # a run may go on with others of these
@@ -87,14 +88,15 @@ class Run:
             save_weights(self.folder / "best.safetensors", self.average, story)
         save_weights(self.folder / "last.safetensors", self.average, story)
         self._log(row)  # before the state: a run killed in between makes this row anew
-        save_state(
-            self.folder / STATE,
-            self.learning,
-            self.learning_average,
-            self.optimizer,
-            self.step,
-            self.best,
-        )
+        with told_of(self.folder / STATE):
+            save_state(
+                self.folder / STATE,
+                self.learning,
+                self.learning_average,
+                self.optimizer,
+                self.step,
+                self.best,
+            )
 
     def move_average(self) -> None:
         """Take the new weights into the average; a young average forgets faster."""
@@ -120,7 +122,15 @@ class Run:
         self.learning.load_state_dict(state.part("model"))
         self.learning_average.load_state_dict(state.part("average"))
         state.into_optimizer(self.optimizer)
+        self._lay_out_moments()
         self.step, self.best = state.step, state.best
+
+    def _lay_out_moments(self) -> None:
+        """Put moments in memory as their weights are: fused optimisers read both in one order."""
+        for weight, moments in self.optimizer.state.items():
+            for name, value in moments.items():
+                if value.shape == weight.shape:
+                    moments[name] = torch.empty_like(weight).copy_(value)
 
     def _check_same(self) -> None:
         """Raises D3keError where the run was begun with other options or another network."""

@@ -25,6 +25,7 @@ from d3ke.network.transition import FrameAnswer
 from d3ke.progress import Progress
 from d3ke.training.frames import target_of
 from d3ke.training.samples import Broken, FrameBatch, Frames, Watch, collated
+from d3ke.training.saving import told_of
 
 BATCH = 64  # pictures at a time
 
@@ -97,7 +98,7 @@ class StoredAnswers:
             f.name: getattr(self, f.name).contiguous() for f in fields(self) if f.name != "subjects"
         }
         about = {"key": key, "subjects": json.dumps(self.subjects)}
-        with replacing(path) as temporary:
+        with told_of(path), replacing(path) as temporary:
             save_file(tensors, temporary, metadata=about)
 
     @classmethod
