@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 import torch
 
+from d3ke import evaluate_data as evaluate_data_module
 from d3ke.agreement import GROUPS
 from d3ke.dataset.manifest import Manifest
 from d3ke.dataset.reading import DataSet, FrameDataset, WindowDataset
@@ -49,27 +50,29 @@ def data(folder: Path) -> DataSet:
 
 @pytest.fixture(scope="module")
 def runs(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
-    """Two runs of frame networks."""
     base = tmp_path_factory.mktemp("runs")
     return [saved(fresh(seed), base / name) for seed, name in enumerate(("one", "two"))]
 
 
 @pytest.fixture(scope="module")
 def temporal(tmp_path_factory: pytest.TempPathFactory) -> str:
-    """A run of both stages."""
     return saved(fresh(3, "transformer"), tmp_path_factory.mktemp("run") / "both", "temporal")
 
 
 def judge_of(data: DataSet, split: str = "test") -> Judge:
     frames = FrameDataset(data, split)
-    numbers = torch.arange(len(frames))
-    predicted = list(default_bounds(OSIM))
+    numbers, predicted = torch.arange(len(frames)), list(default_bounds(OSIM))
     return Judge(data, truth_of(frames, numbers), people_of(frames, numbers), predicted)
 
 
 def values_of(judge: Judge, answer: FrameAnswer) -> dict[str, float]:
     values = judge.values(judge.table(answer)).tolist()
     return dict(zip([figure.name for figure in judge.figures.known], values, strict=True))
+
+
+@pytest.fixture(autouse=True)
+def few_people_will_do(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(evaluate_data_module, "LEAST_TO_TELL", 2)
 
 
 def people_in(data: DataSet, split: str) -> set[str]:
@@ -209,6 +212,14 @@ def test_the_same_weights_are_not_told_apart(data: DataSet, runs: list[str]) -> 
     shown = table_of(found)
     assert "not told apart" in shown
     assert "errs less" not in shown
+
+
+def test_few_people_tell_nothing(
+    data: DataSet, runs: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(evaluate_data_module, "LEAST_TO_TELL", 8)
+    (difference,) = evaluate_data(data.folder, runs[:2]).differences
+    assert not any(e.told_apart or math.isnan(e.value) for e in difference.estimates)
 
 
 def test_a_verdict_needs_an_interval_without_0(data: DataSet, runs: list[str]) -> None:

@@ -51,9 +51,9 @@ class Bootstrap:
     def interval(self, drawn: Array) -> Interval:
         """The interval of drawn figures (D, V)."""
         nothing = np.full(drawn.shape[1], np.nan)
-        if self.people < LEAST_PEOPLE:
-            return Interval(nothing, nothing)
         some = ~np.isnan(drawn).all(axis=0)
+        if self.people < LEAST_PEOPLE or not some.any():
+            return Interval(nothing, nothing)
         low, high = nothing.copy(), nothing.copy()
         ends = (1 - LEVEL) / 2, (1 + LEVEL) / 2
         low[some], high[some] = np.nanquantile(drawn[:, some], ends, axis=0)

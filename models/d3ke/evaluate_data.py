@@ -48,6 +48,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 AUTO, FRAME, TEMPORAL = "auto", "frame", "temporal"
+LEAST_TO_TELL = 8  # people, of whom an interval of differences is worth a verdict
 CLIPS = "clip"  # the manifest's word for consecutive frames
 
 
@@ -238,9 +239,15 @@ class Judge:
         return self._estimates(self.values(table), self.figures.of(self.bootstrap.drawn(table)))
 
     def difference(self, first: Array, second: Array) -> tuple[Estimate, ...]:
-        """By how much the figures of the first table are larger, with intervals."""
+        """By how much the figures of the first table are larger, with intervals.
+
+        Of few people there are none: two or three that agree tell nothing apart.
+        """
         drawn = [self.figures.of(self.bootstrap.drawn(table)) for table in (first, second)]
-        return self._estimates(self.values(first) - self.values(second), drawn[0] - drawn[1])
+        apart = drawn[0] - drawn[1]
+        if self.bootstrap.people < LEAST_TO_TELL:
+            apart = np.full_like(apart, np.nan)
+        return self._estimates(self.values(first) - self.values(second), apart)
 
     def _estimates(self, values: Array, drawn: Array) -> tuple[Estimate, ...]:
         interval = self.bootstrap.interval(drawn)

@@ -189,6 +189,8 @@ def train_images(output: Path, plan: ImageTraining, progress: Progress | None = 
         raise D3keError(f"{output}: holds a run. Pass --resume to go on, or another folder.")
     if TEMPORAL in stages:
         _check_temporal(plan)
+    elif plan.stage is None and plan.only == "all" and plan.temporal != NO_TEMPORAL:
+        progress.note("the frame stage alone is trained: no clips in train and valid of the data")
     weights, steps = dict[str, Path](), dict[str, int]()
     for stage in stages:
         resume = plan.resume and stage in begun
