@@ -48,8 +48,9 @@ class BodyTree(nn.Module):
             level = _compose(parents, children)
             levels.append(level)
         rows = torch.cat(levels).flatten(0, 2)  # (12 N, P)
-        zero_one = rows.new_tensor([[0.0], [1.0]]).expand(2, rows.shape[1])
-        matrices = torch.cat([rows, zero_one]).index_select(0, self.numbers)  # (16 N, P)
+        # not from Python's numbers: a GPU would have to wait for them
+        zero, one = torch.zeros_like(rows[:1]), torch.ones_like(rows[:1])
+        matrices = torch.cat([rows, zero, one]).index_select(0, self.numbers)  # (16 N, P)
         return matrices.T.reshape(rows.shape[1], -1, 4, 4)
 
 

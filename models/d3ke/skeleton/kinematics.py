@@ -41,6 +41,7 @@ class SkeletalModel(nn.Module):
     """
 
     marker_weights: Tensor
+    ground: Tensor
     joint_bodies: Tensor
     joint_reach: Tensor
 
@@ -60,6 +61,7 @@ class SkeletalModel(nn.Module):
         self.register_buffer("joint_reach", torch.tensor(reach, dtype=dtype), persistent=False)
         markers = torch.tensor(_marker_weights(osim), dtype=dtype)
         self.register_buffer("marker_weights", markers, persistent=False)
+        self.register_buffer("ground", torch.eye(3, 4, dtype=dtype), persistent=False)
 
     def forward(
         self, q: Tensor, scales: Tensor | None = None, root: Tensor | None = None
@@ -95,7 +97,7 @@ class SkeletalModel(nn.Module):
             grown = torch.cat([scales, torch.ones_like(scales[..., :1])], -1)  # (..., N, 4)
             frames = frames * grown[..., None, :].to(frames.dtype)
         rows = frames.transpose(-3, -2).flatten(-2)  # (..., 3, 4 N)
-        rows = torch.cat([rows, torch.eye(3, 4).to(rows).expand(*rows.shape[:-1], 4)], -1)
+        rows = torch.cat([rows, self.ground.to(rows).expand(*rows.shape[:-1], 4)], -1)
         with self._exact():
             return (rows @ self.marker_weights).transpose(-2, -1)
 
