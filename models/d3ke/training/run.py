@@ -8,11 +8,13 @@ import csv
 import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import torch
-from torch import nn
+from torch import Tensor, nn
+from torch.optim.swa_utils import get_ema_multi_avg_fn
 
 from d3ke import __version__
 from d3ke.errors import D3keError
@@ -24,7 +26,7 @@ from d3ke.training.config import TrainConfig
 from d3ke.training.saving import told_of
 
 STATE = "resume.safetensors"
-OWN = {"device", "workers"}  # a run may go on with others of these
+OWN = {"device", "workers", "compile"}  # a run may go on with others of these
 
 
 @dataclass
@@ -102,13 +104,22 @@ class Run:
         """Take the new weights into the average; a young average forgets faster."""
         ema = self.config.ema
         keep = min(ema, (1 + self.step) / (10 + self.step)) if ema else 0.0
-        pairs = zip(self.learning_average.parameters(), self.learning.parameters(), strict=True)
+        move = get_ema_multi_avg_fn(keep)
+        move(list(self.learning_average.parameters()), list(self.learning.parameters()), 0)
         with torch.no_grad():
-            for mean, value in pairs:
-                mean.lerp_(value, 1 - keep)
-            buffers = zip(self.learning_average.buffers(), self.learning.buffers(), strict=True)
-            for known, now in buffers:
-                known.copy_(now)
+            for known, now in self._buffers:
+                torch._foreach_copy_(known, now)
+
+    @cached_property
+    def _buffers(self) -> list[tuple[list[Tensor], list[Tensor]]]:
+        """Buffers of the average and of the model, by type: those of one are copied at once."""
+        pairs = zip(self.learning_average.buffers(), self.learning.buffers(), strict=True)
+        by_type: dict[torch.dtype, tuple[list[Tensor], list[Tensor]]] = {}
+        for known, now in pairs:
+            ours, theirs = by_type.setdefault(known.dtype, ([], []))
+            ours.append(known)
+            theirs.append(now)
+        return list(by_type.values())
 
     def _what(self) -> dict[str, Any]:
         return {"what": self.about.get("what", self.folder.name), "train": asdict(self.config)}
