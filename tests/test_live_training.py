@@ -1,0 +1,115 @@
+"""Training on people made on the fly, and on samples of which some are broken."""
+
+from dataclasses import replace
+from functools import partial
+from itertools import islice
+from pathlib import Path
+
+import pytest
+
+from d3ke.dataset.live import SyntheticFrames
+from d3ke.errors import D3keError
+from d3ke.network.checkpoint import load_weights, story_of
+from d3ke.progress import Silent
+from d3ke.skeleton import default_model
+from d3ke.synth.plans import ClipPlan, SynthConfig
+from d3ke.train import train_frames
+from d3ke.training.live import KEY, Keyed, LiveFrames
+from d3ke.training.processes import Processes
+from tests.made_people import blind_source, made_source
+from tests.small_training import (
+    FRAMES,
+    START,
+    breaking,
+    curve,
+    same,
+    small_set,
+    weights,
+)
+
+ONE = Processes(0, 1, "cpu")
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return small_set(tmp_path_factory.mktemp("data") / "small")
+
+
+# --- on the fly
+
+
+PEOPLE = SynthConfig(frames=0, seed=3, size=64, clip_frames=4, lone_frames=2)
+
+
+# who need no drawing
+MADE = partial(SyntheticFrames, pool=4, open_source=made_source)
+
+
+def test_people_made_on_the_fly_train_a_network(
+    data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("d3ke.training.live.SyntheticFrames", MADE)
+    config = replace(FRAMES, steps=2, validation_frames=3)
+    train_frames(tmp_path / "judged", [data], START, config, synth=PEOPLE)
+    train_frames(tmp_path / "alone", [], START, config, synth=PEOPLE)
+    judged, alone = (weights(tmp_path / n / "frame/last.safetensors") for n in ("judged", "alone"))
+    assert same(judged, alone)  # the data set only judges
+    assert curve(tmp_path / "judged/frame") != curve(tmp_path / "alone/frame")
+    told = story_of(tmp_path / "alone" / "frame")
+    assert told["data"] == "synthetic people on the fly, seed 3"
+    assert "judged_on" in story_of(tmp_path / "judged" / "frame")
+
+
+def test_live_batches_go_on_with_people_not_yet_seen(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("d3ke.training.live.SyntheticFrames", MADE)
+
+    def scales(first: int, rank: int = 0) -> set[tuple[float, ...]]:
+        config = replace(FRAMES, batch=8)
+        live = LiveFrames(PEOPLE, default_model(), config, Processes(rank, 2, "cpu"))
+        (batch,) = islice(live(first), 1)
+        assert batch.keys == (KEY,) * 4
+        return {tuple(row.flatten().tolist()) for row in batch.frames.scales}
+
+    assert scales(0) == scales(0)
+    assert not scales(0) & scales(1)
+    assert not scales(0) & scales(0, rank=1)
+
+
+def test_what_cannot_be_drawn_is_told_in_a_line_from_a_worker_too(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    frames = SyntheticFrames(PEOPLE, default_model(), size=32, open_source=blind_source)
+    monkeypatch.setattr("d3ke.training.live.SyntheticFrames", lambda *_, **__: frames)
+    for workers in (0, 1):
+        live = LiveFrames(PEOPLE, default_model(), replace(FRAMES, workers=workers), ONE)
+        with pytest.raises(D3keError, match="no EGL here") as told:
+            next(live(0))
+        assert "\n" not in str(told.value)
+    assert isinstance(next(iter(Keyed(frames))), tuple)
+
+
+# --- broken samples
+
+
+def test_broken_samples_are_named_counted_and_left_out(tmp_path: Path) -> None:
+    bad = ("train000001-frames00-0-000002", "valid000000-frames00-0-000001")
+    plans = [
+        ClipPlan("train", 0, "frames", 70),
+        ClipPlan("train", 1, "frames", 60),
+        ClipPlan("valid", 0, "frames", 5),
+    ]
+    folder = small_set(tmp_path / "data", plans, change=breaking(*bad))
+    progress = Silent()
+    config = replace(FRAMES, steps=4, batch=33, only="head", learning_rate=0.0)
+    train_frames(tmp_path / "run", [folder], START, config, progress=progress)
+    assert len(progress.warnings) == 2
+    for key in bad:
+        assert sum(key in warning for warning in progress.warnings) == 1
+    assert not load_weights(tmp_path / "run").training
+    many = small_set(
+        tmp_path / "many",
+        plans,
+        change=breaking(*(f"train000000-frames00-0-{n:06d}" for n in range(4))),
+    )
+    with pytest.raises(D3keError, match=r"[23] of 130 samples cannot be read, more than one in"):
+        train_frames(tmp_path / "none", [many], START, config)
