@@ -1,7 +1,7 @@
 """The frame stage: pictures of people, each for itself, become coordinates."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from functools import partial
+from functools import cached_property, partial
 from typing import Any
 
 import torch
@@ -82,19 +82,26 @@ class FrameStage(Stage[FrameBatch]):
         """Errors on held-out frames, beside those of their own mean posture."""
         assert isinstance(model, ImageD3KE)
         sums = Sums()
-        count = min(len(self.held_out), self.config.validation_frames)
-        chosen = [place * len(self.held_out) // count for place in range(count)]
-        for first in range(0, count, self.config.batch):
-            numbers = chosen[first : first + self.config.batch]
-            batch = self._watch.passed(collated([self.held_out[number] for number in numbers]))
-            if batch is None:
-                continue
+        for batch in self._judged:
             frames = self.on_device(batch).frames
             with autocast(self.config):
                 answer = model.frames(frames.image)
             sums.add(errors_of(model, answer, target_of(frames)), frames.q)
         found = {f"valid_{name}": value for name, value in sums.means().items()}
         return found | {f"own_mean_{name}": e for name, e in sums.own_mean(model).items()}
+
+    @cached_property
+    def _judged(self) -> list[FrameBatch]:
+        """What is looked at in each validation: read once, which takes longer than to judge it."""
+        count = min(len(self.held_out), self.config.validation_frames)
+        chosen = [place * len(self.held_out) // count for place in range(count)]
+        batches = []
+        for first in range(0, count, self.config.batch):
+            numbers = chosen[first : first + self.config.batch]
+            batch = self._watch.passed(collated([self.held_out[number] for number in numbers]))
+            if batch is not None:
+                batches.append(batch)
+        return batches
 
     def about(self) -> Mapping[str, Any]:
         """What the weights' story tells."""

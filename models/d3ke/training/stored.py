@@ -6,7 +6,7 @@ The temporal stage learns from them alone: pictures are looked at once.
 import hashlib
 import json
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +28,7 @@ from d3ke.training.samples import Broken, FrameBatch, Frames, Watch, collated
 from d3ke.training.saving import told_of
 
 BATCH = 64  # pictures at a time
+MOST_OF_GPU = 0.25  # of the memory that is free
 
 
 @dataclass(frozen=True, eq=False)
@@ -67,6 +68,19 @@ class StoredAnswers:
         """What the frame network said, (F, ...)."""
         return FrameAnswer(self.q, self.root, self.scales)
 
+    def near(self, device: str) -> "StoredAnswers":
+        """The same in a GPU's memory, where they take a part of it at most that leaves room.
+
+        A processor takes longer to gather windows than a GPU to learn from them.
+        """
+        if not device.startswith("cuda"):
+            return self
+        tensors = {f.name: getattr(self, f.name) for f in fields(self) if f.name != "subjects"}
+        size = sum(tensor.nbytes for tensor in tensors.values())
+        if size > MOST_OF_GPU * torch.cuda.mem_get_info()[0]:
+            return self
+        return replace(self, **{name: tensor.to(device) for name, tensor in tensors.items()})
+
     def clip_of(self, frame: Tensor) -> Tensor:
         """Which clip each frame is of."""
         return torch.searchsorted(self.first, frame, right=True) - 1
@@ -74,7 +88,8 @@ class StoredAnswers:
     def windows(self, centres: Tensor, length: int) -> Tensor:
         """Frames (B, length) of the windows about centres (B,); a clip's ends are repeated."""
         clip = self.clip_of(centres)
-        wanted = centres[:, None] + torch.arange(length) - length // 2
+        around = torch.arange(length, device=centres.device) - length // 2
+        wanted = centres[:, None] + around
         low, high = self.first[clip][:, None], self.first[clip + 1][:, None] - 1
         return torch.minimum(torch.maximum(wanted, low), high)
 

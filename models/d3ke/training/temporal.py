@@ -47,7 +47,7 @@ class TemporalStage(Stage[TemporalBatch]):
         """train, held_out: what the model's frame network said of both splits."""
         self.model: D3KE = model
         self.config: TemporalConfig = config
-        self.train, self.held_out = train, held_out
+        self.train, self.held_out = train.near(config.device), held_out.near(config.device)
         self.story, self.processes = story, processes
         self.transition = model.transition
         skeleton, predicted = model.skeleton, model.predicted
@@ -72,7 +72,8 @@ class TemporalStage(Stage[TemporalBatch]):
                 whole = []
 
     def batch(self, stored: StoredAnswers, centres: Tensor) -> TemporalBatch:
-        """The windows about frames (B,)."""
+        """The windows about frames (B,), where the stored answers lie."""
+        centres = centres.to(stored.rows.device)
         frames = stored.windows(centres, self.config.window)
         names = tuple(
             f"{stored.subjects[clip]}, frame {frame}"
