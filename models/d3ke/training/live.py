@@ -49,6 +49,7 @@ class LiveFrames:
             collate_fn=collated,
             prefetch_factor=AHEAD if config.workers else None,
             multiprocessing_context="spawn" if config.workers else None,
+            pin_memory=config.device == "cuda",
         )
         with single_threaded():
             batches = iter(loader)

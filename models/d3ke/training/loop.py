@@ -57,6 +57,7 @@ class Training(Generic[Batch]):
         # Moments of weights that no longer learn fade to denormal numbers, which a CPU multiplies
         # ten times slower: after 450 steps a MobileNetV2 came to a standstill.
         torch.set_flush_denormal(True)
+        torch.backends.cudnn.benchmark = True  # all batches have one shape
         self.stage, self.config = stage, stage.config
         config = self.config
         self.processes = Processes.joined(config.device)
