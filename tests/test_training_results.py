@@ -27,7 +27,6 @@ from d3ke.training.processes import Processes
 from d3ke.training.samples import Frames, collated
 from d3ke.training.stored import StoredAnswers, stored_answers
 from d3ke.training.temporal import TemporalStage, with_temporal
-from tests.command import PROGRAM
 from tests.small_training import (
     FRAMES,
     START,
@@ -42,6 +41,7 @@ from tests.small_training import (
 from tests.test_train import Interrupting
 
 ONE = Processes(0, 1, "cpu")
+ROOT = Path(__file__).parents[1]
 
 
 @pytest.fixture(scope="module")
@@ -104,12 +104,12 @@ def test_the_temporal_stage_learns_two_clips_by_heart(
     frame_model: ImageD3KE, answers: StoredAnswers, tmp_path: Path, network: str
 ) -> None:
     config = replace(
-        WINDOWS, network=network, steps=400, batch=11, width=64, learning_rate=3e-3, warmup=20
+        WINDOWS, network=network, steps=300, batch=11, width=64, learning_rate=3e-3, warmup=20
     )
     torch.manual_seed(0)
     model = with_temporal(frame_model, network, 9, 64, 30.0)
     stored = rough(model, answers)
-    config = replace(config, save_every=400, ema=0.9)
+    config = replace(config, save_every=300, ema=0.9)
     train_stage(
         TemporalStage(model, config, stored, stored, {}, ONE), tmp_path, [], False, Silent()
     )
@@ -118,30 +118,46 @@ def test_the_temporal_stage_learns_two_clips_by_heart(
     assert last["frame_all_deg"] > 5  # before
 
 
+FRAME_STAGE = """
+train_frames(Path({out!r}), [Path({data!r})], START, replace(FRAMES, steps=12, save_every=3,
+    augmentation=Augmentation(flip=0.5), workers=1), resume={resume})
+"""
+TEMPORAL_STAGE = """
+train_temporal(Path({out!r}), [Path({data!r})], replace(WINDOWS, steps=12, save_every=3,
+    network="lstm"), init={fresh!r}, resume={resume})
+"""
+PROGRAM = f"""
+import sys
+sys.path.insert(0, {str(ROOT)!r})
+from dataclasses import replace
+from pathlib import Path
+from d3ke.dataset.augmentation import Augmentation
+from d3ke.train import train_frames, train_temporal
+from tests.small_training import FRAMES, START, WINDOWS
+"""
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("stage", ["frame", "temporal"])
 def test_a_training_killed_and_resumed_is_the_one_that_was_not(
     data: Path, fresh: Path, tmp_path: Path, stage: str
 ) -> None:
-    words = ["train", str(data), "--stage", stage, "--save-every", "3", "--batch", "4"]
-    words += ["--device", "cpu", "--precision", "fp32", "--workers", "1", "--seed", "3"]
-    if stage == "frame":
-        words += ["--backbone", "mobilenet_v2", "--size", "32", "--steps", "12"]
-    else:
-        words += ["--init", str(fresh), "--window", "9", "--temporal-steps", "12"]
-        words += ["--temporal", "lstm"]  # it has dropout
     whole, killed = tmp_path / "whole", tmp_path / "killed"
-    done = subprocess.run([sys.executable, "-c", PROGRAM, *words, "-o", str(whole)], check=True)
-    assert done.returncode == 0
+    call = FRAME_STAGE if stage == "frame" else TEMPORAL_STAGE  # of lstm, which has dropout
+
+    def words(out: Path, resume: bool = False) -> list[str]:
+        names = {"out": str(out), "data": str(data), "fresh": str(fresh), "resume": resume}
+        return [sys.executable, "-c", PROGRAM + call.format(**names)]
+
+    subprocess.run(words(whole), check=True)
     log = killed / stage / "log.csv"
-    with subprocess.Popen([sys.executable, "-c", PROGRAM, *words, "-o", str(killed)]) as running:
+    with subprocess.Popen(words(killed)) as running:
         while not (log.is_file() and "\n6," in log.read_text()):
             assert running.poll() is None
             time.sleep(0.01)
         os.kill(running.pid, signal.SIGKILL)
         assert running.wait(60) == -signal.SIGKILL
-    again = [sys.executable, "-c", PROGRAM, *words, "-o", str(killed), "--resume"]
-    subprocess.run(again, check=True)
+    subprocess.run(words(killed, resume=True), check=True)
     assert curve(killed / stage) == curve(whole / stage)
     for name in ("last", "best"):
         assert same(
