@@ -99,7 +99,7 @@ def evaluate(
     output: Output = None,
     as_json: Json = False,
 ) -> ExitStatus:
-    """Compare a motion with a reference, or judge networks on a data set.
+    """Compare a motion with a reference, or judge networks on data.
 
     Angles are compared by coordinate, markers by name, at the lag that fits best. Files of any
     program will do; names and signs of other model families are translated. Networks are judged

@@ -57,7 +57,7 @@ def export(
     filter_hz: Filter = FILTER_HZ,
     as_json: Json = False,
 ) -> ExitStatus:
-    """Write predictions in other formats or for another model, or a run's network as ONNX.
+    """Write predictions in other formats, or a network as ONNX.
 
     The motion is resampled to a uniform rate and low-passed, as by d3ke predict: the .npz holds
     the raw one. A run with a temporal network becomes two files, OUT.onnx for frames and

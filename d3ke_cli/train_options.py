@@ -61,7 +61,7 @@ class Precision(StrEnum):
 Data = Annotated[
     list[Path] | None,
     typer.Argument(
-        metavar="[DATA]...",
+        metavar="DATA",
         help="Data sets that d3ke prepare made. For landmarks: the folder that holds `motions` "
         "and `anthropometry`.",
     ),
@@ -97,7 +97,9 @@ Epochs = Annotated[
 ]
 Steps = Annotated[
     int | None,
-    typer.Option("--steps", min=1, help="Updates of the frame stage. [default: 10000]"),
+    typer.Option(
+        "--steps", min=1, help="Updates of the frame stage. [default: 10000; landmarks: 7500]"
+    ),
 ]
 TemporalSteps = Annotated[
     int | None,
@@ -108,7 +110,8 @@ Batch = Annotated[
     typer.Option(
         "--batch",
         min=1,
-        help="Frames or windows an update, over all processes. [default: 64 frames, 128 windows]",
+        help="Frames or windows an update, over all processes. [default: 64 frames, 128 windows; "
+        "landmarks: 48]",
     ),
 ]
 Seed = Annotated[int, typer.Option("--seed", min=0, help="Seed of weights and order.")]

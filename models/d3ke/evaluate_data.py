@@ -99,7 +99,7 @@ class DataEvaluation:
     """Runs on a split of a data set.
 
     figures: what is estimated, in the order of all estimates. left_out: frames that could not be
-    read, or have no landmarks where those are asked for. clips_only: whether single frames were left aside. baseline: None where the data set has
+    read. clips_only: whether single frames were left aside. baseline: None where the data set has
     no train split.
     """
 

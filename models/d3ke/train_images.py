@@ -17,6 +17,7 @@ from d3ke.synth.plans import SynthConfig
 from d3ke.train import Trained, train_frames, train_temporal
 from d3ke.training.config import (
     D3KE_PLUS,
+    PAPER,
     Config,
     FrameConfig,
     TemporalConfig,
@@ -29,6 +30,8 @@ from d3ke.training.stored import with_clips
 from d3ke.workers import cores
 
 FRAME, TEMPORAL, BOTH = "frame", "temporal", "both"
+# Source: Bittner et al. 2023, the released networks.
+PAPER_EPOCHS = {FRAME: 30, "transformer": 50, "lstm": 50, "tcn": 80}
 
 
 @dataclass(frozen=True)
@@ -115,6 +118,7 @@ class ImageTraining:
             self.backbone_weights,
             self.coordinates,
             groups,
+            exact=self.recipe == PAPER,
         )
 
     def frame(self) -> FrameConfig:
@@ -122,13 +126,13 @@ class ImageTraining:
         config = with_recipe(FrameConfig(), self.recipe)
         only = "head" if self.only == "head" else "all"
         config = replace(config, only=only, compile=self.device.startswith("cuda"))
-        return _wished(config, self._wishes(config, self.steps, self._frames("frame")))
+        return _wished(config, self._wishes(config, self._steps(config, self.steps)))
 
     def temporal_config(self) -> TemporalConfig:
         """The temporal stage's figures."""
         config = TemporalConfig(network=self.temporal, window=self.window)
         config = with_recipe(config, self.recipe)
-        return _wished(config, self._wishes(config, self.temporal_steps, self._frames("clip")))
+        return _wished(config, self._wishes(config, self._steps(config, self.temporal_steps)))
 
     def synth(self) -> SynthConfig | None:
         """Who is made on the fly."""
@@ -138,11 +142,8 @@ class ImageTraining:
             frames=0, seed=self.synthetic, motions=self.motions, wardrobe=self.wardrobe
         )
 
-    def _wishes(self, config: TrainConfig, steps: int | None, frames: int) -> dict[str, Any]:
+    def _wishes(self, config: TrainConfig, steps: int | None) -> dict[str, Any]:
         """What was said, by the names of a stage's figures."""
-        batch = self.batch or config.batch
-        if self.epochs is not None:
-            steps = max(1, math.ceil(self.epochs * frames / batch))
         workers = self.workers if self.workers is not None else max(1, cores() - 1)
         wishes: dict[str, Any] = {
             "steps": steps,
@@ -166,13 +167,18 @@ class ImageTraining:
         clips = [clip for data in open_sets(self.data) for clip in data.manifest.clips]
         return {"train", "valid"} <= {c["split"] for c in clips if c["kind"] == "clip"}
 
-    def _frames(self, kind: str) -> int:
-        """How many frames the train splits have; of clips alone for kind "clip"."""
-        if self.epochs is None:
-            return 0
-        sets = open_sets(self.data)
-        clips = [c for data in sets for c in data.manifest.clips if c["split"] == "train"]
-        return sum(clip["frames"] for clip in clips if kind == FRAME or clip["kind"] == kind)
+    def _steps(self, config: TrainConfig, wished: int | None) -> int | None:
+        """Updates of a stage: as wished, else by epochs, else None, which is the recipe's."""
+        epochs = self.epochs
+        if epochs is None and self.recipe == PAPER and self.synthetic is None:
+            epochs = PAPER_EPOCHS[self.temporal if isinstance(config, TemporalConfig) else FRAME]
+        if wished is not None or epochs is None:
+            return wished
+        clips = [c for data in open_sets(self.data) for c in data.manifest.clips]
+        if isinstance(config, TemporalConfig):
+            clips = [clip for clip in clips if clip["kind"] == "clip"]
+        frames = sum(int(clip["frames"]) for clip in clips if clip["split"] == "train")
+        return max(1, math.ceil(epochs * frames / (self.batch or config.batch)))
 
 
 def train_images(output: Path, plan: ImageTraining, progress: Progress | None = None) -> Trained:

@@ -11,6 +11,7 @@ import roma
 import torch
 from torch import Tensor, nn
 
+from d3ke.errors import D3keError
 from d3ke.network.config import D3KEConfig
 from d3ke.network.scale_groups import ScaleGroup, ScaleMap
 from d3ke.skeleton.osim import OsimModel
@@ -43,6 +44,11 @@ class BoundedCoordinates(nn.Module):
 
     def __init__(self, config: D3KEConfig, osim: OsimModel) -> None:
         super().__init__()
+        if not config.bounds:
+            raise D3keError(
+                f"{osim.name} has no coordinate to predict: none that turns freely beside the "
+                "root's. Name some (--coordinates)."
+            )
         names = osim.coordinate_names
         predicted = [names.index(name) for name in config.bounds]
         low, high = torch.tensor(list(config.bounds.values())).reshape(-1, 2).unbind(1)

@@ -51,17 +51,31 @@ def errors_of(model: ImageD3KE, answer: FrameAnswer, target: Target) -> dict[str
     found = about_first(pose.joints, pose.markers)
     true = about_first(target.joints[:, 0], target.markers[:, 0])
     return {
-        **angle_errors(model, answer.q, target.q[:, 0]),
+        **angle_errors(model, answer.q, target.q[:, 0], _known(target)),
         "joints_mm": 1e3 * (found.joints - true.joints).norm(dim=2).mean(dim=1),
         "markers_mm": 1e3 * (found.markers - true.markers).norm(dim=2).mean(dim=1),
         "body": (answer.scales - target.scales).abs().sum(dim=2).mean(dim=1),
     }
 
 
-def angle_errors(model: D3KE, q: Tensor, true: Tensor) -> dict[str, Tensor]:
-    """Mean absolute errors (B,) of coordinates (B, K): lower limb, knees, all predicted; deg."""
+def angle_errors(
+    model: D3KE, q: Tensor, true: Tensor, known: Tensor | None = None
+) -> dict[str, Tensor]:
+    """Mean absolute errors (B,) of coordinates (B, K): lower limb, knees, all predicted; deg.
+
+    known: (B, K) which labels are trusted.
+    """
     error = on_circle(q - true).abs().rad2deg()
-    return {name: error[..., columns].mean(dim=-1) for name, columns in angle_groups(model).items()}
+    weight = torch.ones_like(error) if known is None else known.to(error.dtype)
+    error = error * weight
+    return {
+        name: error[..., columns].sum(dim=-1) / weight[..., columns].sum(dim=-1).clamp(min=1)
+        for name, columns in angle_groups(model).items()
+    }
+
+
+def _known(target: Target) -> Tensor | None:
+    return None if target.q_mask is None else target.q_mask[:, 0]
 
 
 def angle_groups(model: D3KE) -> dict[str, list[int]]:

@@ -122,7 +122,9 @@ class Learning(nn.Module):
         self.frozen_norm = config.freeze_norm or self.head_only
         self.trunk.requires_grad_(not self.head_only)
         self.trunk.to(memory_format=torch.channels_last)
-        self.seen = torch.compile(self.trunk) if config.compile else self.trunk
+        self.seen: Callable[[Tensor], Tensor] = self.trunk
+        if config.compile:
+            self.seen = _compiled(self.trunk)
 
     def start_step(self) -> None:
         """Training mode, but for what is frozen."""
@@ -132,6 +134,12 @@ class Learning(nn.Module):
         """As ImageD3KE.frames."""
         answer: FrameAnswer = self.transition.of_maps(self.head(self.seen(images)))
         return answer
+
+
+def _compiled(network: nn.Module) -> Callable[[Tensor], Tensor]:
+    """The network through torch.compile; as it is where that finds no C compiler."""
+    torch._dynamo.config.suppress_errors = True
+    return torch.compile(network)
 
 
 def as_windows(answer: FrameAnswer) -> Answer:

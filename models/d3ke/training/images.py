@@ -30,7 +30,8 @@ class Start:
     backbone: its name. size: of the crops, px. pretrained: ImageNet weights from torchvision's
     place. backbone_weights: ImageNet weights in a file. coordinates: which are predicted, by
     default all that can be. scale_groups: which body scales are one, by default each axis of a
-    body, left and right alike.
+    body, left and right alike. exact: coordinates are bounded by their very ranges, as published,
+    and not a little wider.
     """
 
     backbone: str = "resnext50"
@@ -39,10 +40,11 @@ class Start:
     backbone_weights: Path | None = None
     coordinates: tuple[str, ...] = ()
     scale_groups: tuple[ScaleGroup, ...] = ()
+    exact: bool = False
 
     def network(self, osim: OsimModel, rate_hz: float) -> ImageD3KE:
         """A fresh frame network for a skeleton. Raises D3keError for what does not fit together."""
-        chosen = self.coordinates
+        chosen = self.coordinates or (tuple(default_bounds(osim)) if self.exact else ())
         groups = self.scale_groups or symmetric_groups(osim.body_names)
         config = D3KEConfig(
             skeleton_sha256=osim.sha256,

@@ -1,10 +1,11 @@
 """Frames for a training made on the fly: synthetic people whom nobody stores."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from itertools import islice
 from typing import Any
 
+import torch
 from torch.utils.data import DataLoader
 
 from d3ke.dataset.labels import FrameItem
@@ -14,9 +15,10 @@ from d3ke.skeleton.osim import OsimModel
 from d3ke.synth.plans import SynthConfig
 from d3ke.training.config import FrameConfig
 from d3ke.training.processes import Processes
-from d3ke.training.samples import AHEAD, Broken, FrameBatch, collated
+from d3ke.training.samples import AHEAD, Broken, FrameBatch, Loaded, collated
 from d3ke.workers import single_threaded
 
+MIXED = 8  # workers, each with a few people of its own at a time, whose frames make a batch
 SEEDS_APART = 1_009  # between processes, each of which makes its own people
 KEY = "a synthetic person made on the fly"
 
@@ -31,6 +33,7 @@ class LiveFrames:
         self.synth = replace(synth, seed=synth.seed + SEEDS_APART * processes.rank)
         self.osim, self.config = osim, config
         self.batch = processes.share(config.batch)
+        self.parts = MIXED if self.batch % MIXED == 0 else 1
 
     def __call__(self, first: int) -> Iterator[FrameBatch]:
         """Batches from the training's batch `first` on."""
@@ -44,19 +47,31 @@ class LiveFrames:
         )
         loader: DataLoader[Any] = DataLoader(
             Keyed(frames),
-            batch_size=self.batch,
+            batch_size=self.batch // self.parts,
             num_workers=config.workers,
             collate_fn=collated,
-            prefetch_factor=AHEAD if config.workers else None,
+            prefetch_factor=AHEAD * self.parts if config.workers else None,
             multiprocessing_context="spawn" if config.workers else None,
             pin_memory=config.device == "cuda",
         )
         with single_threaded():
             batches = iter(loader)
-        for loaded in batches:
-            if loaded.broken:
-                raise D3keError(loaded.broken[0].error)
-            yield loaded.batch
+        parts = map(_whole, batches)
+        while chosen := list(islice(parts, self.parts)):
+            yield joined(chosen)
+
+
+def _whole(loaded: Loaded) -> FrameBatch:
+    """The frames of a worker. Raises D3keError where it could make none."""
+    if loaded.batch is None or loaded.broken:
+        raise D3keError(loaded.broken[0].error)
+    return loaded.batch
+
+
+def joined(parts: Sequence[FrameBatch]) -> FrameBatch:
+    """Batches as one, in order."""
+    frames = map(torch.cat, zip(*(part.frames for part in parts), strict=True))
+    return FrameBatch(tuple(key for part in parts for key in part.keys), FrameItem(*frames))
 
 
 class Keyed(SyntheticFrames):

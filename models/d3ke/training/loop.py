@@ -20,7 +20,7 @@ from d3ke.progress import Progress, Silent
 from d3ke.training.config import TrainConfig
 from d3ke.training.processes import Processes
 from d3ke.training.run import Run
-from d3ke.training.stage import Stage
+from d3ke.training.stage import Stage, modes
 
 Batch = TypeVar("Batch")
 
@@ -58,6 +58,7 @@ class Training(Generic[Batch]):
         # ten times slower: after 450 steps a MobileNetV2 came to a standstill.
         torch.set_flush_denormal(True)
         torch.backends.cudnn.benchmark = True  # all batches have one shape
+        torch.backends.cudnn.allow_tf32 = stage.config.precision != "fp32"
         self.stage, self.config = stage, stage.config
         config = self.config
         self.processes = Processes.joined(config.device)
@@ -188,6 +189,7 @@ class Training(Generic[Batch]):
     def _too_large(self, batch: Batch) -> D3keError:
         """What to say of a batch that does not fit: which one would."""
         config, count = self.config, len(self.stage.names(batch))
+        modes(self.stage.network(), frozen_norm=True)  # else it would ask the other processes
         while count > 1:
             count //= 2
             self.optimizer.zero_grad(set_to_none=True)

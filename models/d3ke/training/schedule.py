@@ -9,17 +9,19 @@ COSINE, PUBLISHED_FRAME, PUBLISHED_TEMPORAL = "cosine", "published_frame", "publ
 
 
 class Phase(NamedTuple):
-    """Epochs in which the rate falls by a factor each, from the first to the last."""
+    """Epochs in each of which the rate falls by a factor: by that of last / first in `falls`."""
 
     epochs: int
     first: float
     last: float
+    falls: int
 
 
-# Source: Bittner et al. 2023; each phase of the frame stage begins with a fresh optimiser.
+# Source: Bittner et al. 2023; each phase of the frame stage begins with a fresh optimiser. The
+# temporal stage's rate would reach its last value one epoch after the end.
 PHASES = {
-    PUBLISHED_FRAME: (Phase(28, 5e-4, 3.33e-5), Phase(2, 3.33e-6, 1e-6)),
-    PUBLISHED_TEMPORAL: (Phase(50, 1e-3, 5e-6),),
+    PUBLISHED_FRAME: (Phase(28, 5e-4, 3.33e-5, 27), Phase(2, 3.33e-6, 1e-6, 1)),
+    PUBLISHED_TEMPORAL: (Phase(50, 1e-3, 5e-6, 51),),
 }
 FLOOR = 0.01  # of the highest rate: where a cosine ends
 
@@ -41,7 +43,7 @@ class Schedule(NamedTuple):
         if self.kind == COSINE:
             return self._cosine(step)
         epoch, phase = self._phase(step)
-        gamma = math.pow(phase.last / phase.first, 1 / max(1, phase.epochs - 1))
+        gamma = math.pow(phase.last / phase.first, 1 / phase.falls)
         share = phase.first * math.pow(gamma, epoch) / PHASES[self.kind][0].first
         return self.highest * share
 

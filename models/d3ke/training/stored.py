@@ -181,7 +181,8 @@ def with_clips(sets: Sequence[DataSet], split: str) -> list[DataSet]:
 
 def key_of(model: ImageD3KE, sets: Sequence[DataSet], split: str, precision: str) -> str:
     """What stored answers depend on: weights, data, precision."""
-    digest = hashlib.sha256(f"{split} {precision}".encode())
+    config = replace(model.config, temporal="", window=0, width=0).to_dict()
+    digest = hashlib.sha256(f"{split} {precision} {json.dumps(config, sort_keys=True)}".encode())
     for data in sets:
         for record in data.manifest.shards:
             digest.update(record["sha256"].encode())
