@@ -56,10 +56,12 @@ def train(
     progress = RichProgress()
 
     def work(run: Path) -> None:
-        if backbone is cli.Backbone.LANDMARKS:
-            _show(_landmarks(run, told, progress), as_json)
-        else:
-            _show(_images(run, told, progress), as_json)
+        landmarks = backbone is cli.Backbone.LANDMARKS
+        trained = (_landmarks if landmarks else _images)(run, told, progress)
+        from d3ke.training.processes import Processes
+
+        if Processes.joined("cpu").first:
+            _show(trained, as_json)
 
     return for_each([output], work, as_json)
 

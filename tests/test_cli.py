@@ -68,7 +68,7 @@ def test_no_command_shows_the_help_and_is_wrong_use(d3ke: Command) -> None:
         ["export", "a.npz"],
         ["evaluate", "a.mot"],
         ["export", "a.npz", "-o", "b", "--rate", "fast"],
-        ["train", "-o", "run"],
+        ["train", "people"],
         ["prepare", "synthetic", "-o", "data"],
         ["prepare", "people"],
         ["--json", "check", "a.mot"],

@@ -19,6 +19,7 @@ DISTRIBUTIONS = {
     "PIL": "pillow",
     "ai_edge_litert": "ai-edge-litert",
     "cv2": "opencv-python-headless",
+    "onnx_ir": "onnx-ir",
 }
 
 
@@ -91,7 +92,8 @@ def test_the_changelog_begins_with_this_version() -> None:
 
 def test_every_import_of_ours_is_a_declared_dependency() -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
-    declared = {re.split(r"[>=<;\[ ]", line)[0] for line in project["dependencies"]}
+    lines = [*project["dependencies"], *project["optional-dependencies"]["onnx"]]
+    declared = {re.split(r"[>=<;\[ ]", line)[0] for line in lines}
     modules = {
         DISTRIBUTIONS.get(top, top)
         for package in ("models/d3ke", "d3ke_cli")

@@ -18,7 +18,7 @@ class Elsewhere(TorchDispatchMode):
     """Notes operations that give a tensor which lies elsewhere."""
 
     def __init__(self, device: str) -> None:
-        super().__init__()
+        super().__init__()  # type: ignore[no-untyped-call]
         self.device, self.found = device, list[str]()
 
     def __torch_dispatch__(

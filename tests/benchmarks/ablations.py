@@ -3,7 +3,7 @@
 python -m tests.benchmarks.ablations DATA --backbone-weights FILE [--out FOLDER] [--csv FILE]
     [--backbone mobilenet_v2] [--size 64] [--steps 160] [--seeds 0 1] [--only NAME ...]
 Each row is our recipe with one thing as published, trained anew on the same frames in the same
-order; errors on the whole valid split of DATA, deg and mm. Runs that are there are not made again.
+order; errors on the whole valid split of DATA, deg and mm. Runs that are there go on.
 """
 
 import argparse
@@ -55,11 +55,9 @@ def main() -> None:
                 config = FrameConfig(
                     seed=seed, steps=words.steps, warmup=words.steps // 10, save_every=words.steps
                 )
-                if not (run / "frame" / STATE).exists():
-                    start = Start(
-                        words.backbone, words.size, backbone_weights=words.backbone_weights
-                    )
-                    train_frames(run, [words.data], start, VARIANTS[name](config))
+                start = Start(words.backbone, words.size, backbone_weights=words.backbone_weights)
+                begun = (run / "frame" / STATE).exists()
+                train_frames(run, [words.data], start, VARIANTS[name](config), resume=begun)
                 row = {"recipe": name, "seed": seed, **errors_of(words.data, run)}
                 print(row, flush=True)
                 rows.append(row)

@@ -60,12 +60,16 @@ class SequenceNetwork(nn.Module):
             layer.weight.mul_(START)
             layer.bias.copy_(bias)
 
-    def set_bn_momentum(self, share: float) -> None:
-        """Set the momentum of batch norms, if any, for this share [0, 1] of a training."""
+    def set_bn_momentum(self, share: float, least: float = 0.0) -> None:
+        """Set the momentum of batch norms, if any, for this share [0, 1] of a training.
+
+        least: below which it never falls: in a short training statistics would stay those of its
+        beginning.
+        """
         first, last = MOMENTUM
         for part in self.modules():
             if isinstance(part, nn.modules.batchnorm._BatchNorm):
-                part.momentum = first * (last / first) ** share
+                part.momentum = max(least, first * (last / first) ** share)
 
 
 class StridedTransformer(SequenceNetwork):

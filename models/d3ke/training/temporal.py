@@ -20,6 +20,11 @@ from d3ke.training.stage import Losses, Stage, autocast
 from d3ke.training.stored import StoredAnswers
 
 
+# A training's batch norms remember no more than a tenth of its steps: the published momentum falls
+# to 0.001, a memory of a thousand steps, which would outlive a short training.
+REMEMBERED, LONGEST_MOMENTUM = 10.0, 0.1
+
+
 class TemporalBatch(NamedTuple):
     """Windows: rows (B, T, C); target: of all frames; centre: of the middle one, T = 1."""
 
@@ -143,7 +148,7 @@ class TemporalStage(Stage[TemporalBatch]):
         network = self.network()
         network.train()
         if isinstance(network, SequenceNetwork):
-            network.set_bn_momentum(share)
+            network.set_bn_momentum(share, min(LONGEST_MOMENTUM, REMEMBERED / self.config.steps))
 
 
 def _answer(frames: FrameAnswer) -> Answer:
