@@ -19,7 +19,6 @@ from d3ke.training.processes import Processes
 from d3ke.training.stage import Losses, Stage, autocast
 from d3ke.training.stored import StoredAnswers
 
-
 # A training's batch norms remember no more than a tenth of its steps: the published momentum falls
 # to 0.001, a memory of a thousand steps, which would outlive a short training.
 REMEMBERED, LONGEST_MOMENTUM = 10.0, 0.1
