@@ -234,7 +234,7 @@ def test_bn_momentum_falls_exponentially() -> None:
         seen.append(momentum)
         network.set_bn_momentum(share, least=0.05)
         (floored,) = {m.momentum for m in network.modules() if isinstance(m, nn.BatchNorm1d)}
-        assert floored == max(0.05, momentum)
+        assert floored == max(0.05, momentum or 0.0)
     assert seen == pytest.approx([0.1, 0.01, 0.001])
 
 
