@@ -3,6 +3,7 @@
 import os
 import re
 import subprocess
+import sysconfig
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,7 @@ import typer
 from d3ke_cli.app import app
 from tests.command import Command
 from tests.readme import PROGRAM, README, ROOT, SHOWN, as_run
+from tests.small_training import small_set
 
 COMMANDS = getattr(typer.main.get_command(app), "commands")  # noqa: B009
 BELOW = [f"{name} {below}" for name, c in COMMANDS.items() for below in getattr(c, "commands", ())]
@@ -63,6 +65,28 @@ def test_the_example_for_a_folder_makes_a_table(tmp_path: Path) -> None:
     assert re.fullmatch(
         r"walk_3s: knee flexion up to \d+ \(right\), \d+ \(left\) deg\n", done.stdout
     )
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(os.name == "nt", reason="a script for bash")
+def test_the_comparison_of_backbones_ends_in_its_table(tmp_path: Path) -> None:
+    small_set(tmp_path / "people")
+    script = ROOT / "examples" / "compare_backbones.sh"
+    path = os.pathsep.join([sysconfig.get_path("scripts"), os.environ["PATH"]])
+    done = subprocess.run(
+        ["bash", str(script), str(tmp_path)],
+        env={**os.environ, "PATH": path, "STEPS": "1", "SEEDS": "0"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    for run in ("resnext50-0", "resnext101-0"):
+        assert (tmp_path / run / "temporal" / "best.safetensors").is_file()
+        assert f"{run} temporal" in done.stdout
+    assert "resnext50-0 temporal minus resnext101-0 temporal, of the same people" in done.stdout
+    assert "errs less" not in done.stdout  # of one person: nothing is told apart
+    assert (tmp_path / "table.csv").is_file()
 
 
 def test_examples_are_short() -> None:
