@@ -66,7 +66,7 @@ def test_several_sets_are_augmented_by_their_own_numbers(data: Path) -> None:
 
 
 def keys_of(frames: Frames, loading: Loading, first: int, count: int) -> list[tuple[str, ...]]:
-    batches = shuffled_batches(frames, loading, first, Silent())
+    batches = shuffled_batches(frames, loading, Silent(), first)
     return [batch.keys for batch in islice(batches, count)]
 
 

@@ -1,7 +1,6 @@
 """What a landmark network says of the clips of a data set that holds landmarks."""
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
 
 import numpy as np
 import torch
@@ -37,8 +36,7 @@ def landmark_answers(model: LandmarkD3KE, frames: FrameDataset, how: Looking) ->
             try:
                 samples[number] = frames.sample(number)
             except D3keError as error:
-                key = _key(frames, clip, number - end + clip["frames"])
-                how.watch.passed(Loaded(None, [Broken(key, str(error))]))
+                how.watch.passed(Loaded(None, [Broken(frames.title(number), str(error))]))
         how.progress.advance(clip["frames"])
         track = track_of(list(samples.values())) if samples else None
         if track is None or track.seen.sum() < LEAST_SEEN:
@@ -93,8 +91,3 @@ def _size(sample: Sample) -> tuple[int, int]:
     """The picture's, of a camera that looks through its middle, px."""
     width, height = (2 * sample.camera_matrix[:2, 2] + 1).round().astype(int).tolist()
     return width, height
-
-
-def _key(frames: FrameDataset, clip: Mapping[str, Any], index: int) -> str:
-    """As Frames names a sample."""
-    return f"{frames.data.folder.name}/{clip['subject']}-{clip['clip']}, frame {index}"

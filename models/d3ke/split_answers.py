@@ -144,7 +144,7 @@ def mean_answer(data: DataSet, progress: Progress) -> FrameAnswer:
         try:
             labels.append(_labels(frames, number))
         except D3keError as error:
-            watch.passed(Loaded(None, [Broken(f"train {number}", str(error))]))
+            watch.passed(Loaded(None, [Broken(frames.title(number), str(error))]))
     truth = _stacked(labels)
     known = truth.q_mask.double()
     sine, cosine = ((part * known).sum(dim=0) for part in (truth.q.sin(), truth.q.cos()))

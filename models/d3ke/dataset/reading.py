@@ -113,6 +113,11 @@ class FrameDataset(Dataset[FrameItem]):
         clip, index = self.place(number)
         return self.data.sample(clip, index)
 
+    def title(self, number: int) -> str:
+        """What to call number n where a person reads it, whether it can be read or not."""
+        clip, index = self.place(number)
+        return f"{self.data.folder.name}/{clip['subject']}-{clip['clip']}, frame {index}"
+
     def place(self, number: int) -> tuple[Mapping[str, Any], int]:
         """Which frame of which of the manifest's clips number n shows."""
         place = number % len(self)

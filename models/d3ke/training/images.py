@@ -131,13 +131,7 @@ def frames_of(
         processes.rank,
         processes.total,
     )
-    return partial(_batches, Frames(chosen), loading, progress)
-
-
-def _batches(
-    frames: Frames, loading: Loading, progress: Progress, first: int
-) -> Iterator[FrameBatch]:
-    return shuffled_batches(frames, loading, first, progress)
+    return partial(shuffled_batches, Frames(chosen), loading, progress)
 
 
 def check_markers(markers: Mapping[str, float], osim: OsimModel) -> None:

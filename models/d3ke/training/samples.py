@@ -53,8 +53,7 @@ class Frames(Dataset["tuple[str, FrameItem] | Broken"]):
         at = bisect_right(self.ends, place)
         frames = self.sets[at]
         inside = place - self.ends[at] + len(frames)
-        clip, index = frames.place(inside)
-        key = f"{frames.data.folder.name}/{clip['subject']}-{clip['clip']}, frame {index}"
+        key = frames.title(inside)
         try:
             return key, frames[epoch * len(frames) + inside]
         except D3keError as error:
@@ -104,7 +103,7 @@ class Loading(NamedTuple):
 
 
 def shuffled_batches(
-    frames: Frames, loading: Loading, first: int, progress: Progress
+    frames: Frames, loading: Loading, progress: Progress, first: int
 ) -> Iterator[FrameBatch]:
     """Endless shuffled batches, from the training's batch `first` on."""
     start = first * loading.batch * loading.total
