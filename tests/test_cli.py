@@ -215,3 +215,14 @@ def test_traceback_shows_where_a_failure_arose(tmp_path: Path) -> None:
     done = run_process("--traceback", "check", tmp_path / "a.mot", "--fly")
     assert "Traceback" in done.err
     assert done.status == ExitStatus.FAILED
+
+
+def test_what_train_offers_is_what_there_is() -> None:
+    from d3ke.network.backbones import BACKBONES
+    from d3ke.network.config import LANDMARKS
+    from d3ke.network.image_network import NO_TEMPORAL
+    from d3ke.network.sequence import SEQUENCE
+    from d3ke_cli.train_options import Backbone, Temporal
+
+    assert set(Backbone) == {*BACKBONES, LANDMARKS}
+    assert set(Temporal) == {*SEQUENCE, NO_TEMPORAL}

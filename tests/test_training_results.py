@@ -68,7 +68,12 @@ def answers(frame_model: ImageD3KE, data: Path) -> StoredAnswers:
 
 
 @pytest.mark.slow
-def test_the_frame_stage_learns_eight_frames_by_heart(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("backbone", "steps", "within_deg"), [("mobilenet_v2", 200, 1.0), ("resnext50", 80, 3.0)]
+)
+def test_the_frame_stage_learns_eight_frames_by_heart(
+    tmp_path: Path, backbone: str, steps: int, within_deg: float
+) -> None:
     plans = [
         ClipPlan("train", 0, "clip", 4),
         ClipPlan("train", 1, "frames", 4),
@@ -76,9 +81,9 @@ def test_the_frame_stage_learns_eight_frames_by_heart(tmp_path: Path) -> None:
     ]
     folder = small_set(tmp_path / "data", plans)
     config = replace(
-        FRAMES, steps=200, batch=8, learning_rate=2e-3, warmup=10, save_every=200, ema=0.9
+        FRAMES, steps=steps, batch=8, learning_rate=2e-3, warmup=10, save_every=steps, ema=0.9
     )
-    train_frames(tmp_path / "run", [folder], Start("mobilenet_v2", 64), config)
+    train_frames(tmp_path / "run", [folder], Start(backbone, 64), config)
     model = image_network(tmp_path / "run" / "frame" / "last.safetensors")
     frames = Frames([FrameDataset(DataSet.open(folder), "train", 64)])
     batch = collated([frames[number] for number in range(8)]).batch
@@ -86,7 +91,7 @@ def test_the_frame_stage_learns_eight_frames_by_heart(tmp_path: Path) -> None:
     with torch.inference_mode():
         answer = model.frames(batch.frames.image)
         errors = errors_of(model, answer, target_of(batch.frames))
-    assert float(errors["all_deg"].mean()) < 1
+    assert float(errors["all_deg"].mean()) < within_deg
 
 
 def rough(model: ImageD3KE, answers: StoredAnswers) -> StoredAnswers:
