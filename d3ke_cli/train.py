@@ -1,6 +1,7 @@
 """d3ke train: data sets, or synthetic people, become weights."""
 
 from dataclasses import replace
+from inspect import signature
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -66,6 +67,14 @@ def train(
     return for_each([output], work, as_json)
 
 
+# What says something of pictures alone.
+FOR_IMAGES = (
+    "temporal", "stage", "recipe", "epochs", "temporal_steps", "seed", "size", "window",
+    "pretrained", "backbone_weights", "only", "coordinates", "scale_groups", "marker_weights",
+    "motions", "wardrobe",
+)  # fmt: skip
+
+
 def _landmarks(run: Path, told: dict[str, Any], progress: RichProgress) -> "Trained":
     """Train the landmark network."""
     if told["synthetic"] is None or len(told["data"] or ()) != 1:
@@ -73,6 +82,10 @@ def _landmarks(run: Path, told: dict[str, Any], progress: RichProgress) -> "Trai
             "--backbone landmarks learns from synthetic people: give --synthetic SEED and, as "
             "DATA, the folder that holds `motions` and `anthropometry`."
         )
+    usual = signature(train).parameters
+    foreign = [name for name in FOR_IMAGES if told[name] != usual[name].default]
+    if foreign:
+        raise OptionError(f"--{foreign[0].replace('_', '-')} is for backbones that see pictures.")
     if told["record_share"] is not None and told["records"] is None:
         raise OptionError("--record-share needs --records: a folder of landmark records.")
     from d3ke.network.device import choose_device

@@ -110,6 +110,12 @@ ROWS = [
     Row("a marker of nobody", f"{TRAIN} --marker-weights nobody.json", ("no marker NOSE_TIP",)),
     Row("both lengths", f"{TRAIN} --epochs 2", ("--epochs", "Give one"), 2),
     Row("no end", "train data --synthetic 1 --epochs 2 -o {out}", ("--steps",), 2),
+    Row(
+        "landmarks' pictures",
+        "train data --backbone landmarks --synthetic 0 --pretrained -o {out}",
+        ("--pretrained is for backbones that see pictures",),
+        2,
+    ),
     Row("records", f"{TRAIN} --records lone", ("--records is for --backbone landmarks",), 2),
     Row("nothing to resume", f"{TRAIN} --resume", ("no run to resume",)),
     Row("an unknown recipe", f"{TRAIN} --recipe best", ("best",), 2),
