@@ -1,6 +1,7 @@
 """Networks for pictures over clips: the crops are training's, the answers do not depend on how."""
 
 import copy
+import math
 import subprocess
 import sys
 from dataclasses import replace
@@ -19,8 +20,10 @@ from d3ke.network.crops import crops_of, cut_out, person_boxes
 from d3ke.network.image_inference import (
     Computing,
     FrameNetwork,
+    at_most,
     computing,
     folded,
+    looked_at,
     native_bf16,
     regress_images,
 )
@@ -319,6 +322,26 @@ def test_a_batch_too_large_for_the_memory_is_halved(
     room = 0
     with pytest.raises(D3keError, match="memory is full"):
         network(pictures)
+
+
+def test_looks_come_at_most_at_a_rate() -> None:
+    even = np.arange(31) / 30
+    jittered = even + np.random.default_rng(0).uniform(-2e-3, 2e-3, 31)
+    for time in (even, jittered):
+        assert at_most(time, 10.0) == list(range(0, 31, 3))
+        assert at_most(time, math.inf) == list(range(31))
+    assert at_most(np.array([0.0, 1.0, 1.01, 5.0]), 10.0) == [0, 1, 3]
+
+
+def test_looking_less_often_says_the_same_of_the_frames_looked_at(
+    model: ImageD3KE, video: Video, seen: Scene
+) -> None:
+    exact = run(model, video, seen)
+    when, found = looked_at(model, video, seen.track, seen.camera, rate_hz=5.0)
+    places = np.flatnonzero(np.isin(seen.track.time, when))
+    assert 2 < len(when) < len(seen.track.time) / 3
+    np.testing.assert_allclose(found.q, exact.q[places], atol=1e-4)
+    np.testing.assert_allclose(found.root, exact.root[places], atol=1e-4)
 
 
 def test_a_video_that_lost_frames_since_is_told(

@@ -253,6 +253,25 @@ def test_weights_come_back_and_are_refused_for_another_skeleton(
     assert "\n" not in str(told.value)
 
 
+@pytest.mark.parametrize(("bits", "part"), [(16, 0.51), (8, 0.29)])
+def test_weights_of_fewer_bits_are_smaller_and_near(
+    model: ImageD3KE, tmp_path: Path, bits: int, part: float
+) -> None:
+    whole, small = tmp_path / "whole.safetensors", tmp_path / "small.safetensors"
+    save_weights(whole, model, {})
+    save_weights(small, model, {}, bits=bits)
+    assert small.stat().st_size < part * whole.stat().st_size
+    again = load_weights(small).state_dict()
+    for name, value in model.state_dict().items():
+        if not value.is_floating_point():
+            assert torch.equal(again[name], value)
+            continue
+        rows = value.flatten(1) if value.dim() > 1 else value[:, None]
+        step = rows.abs().amax(dim=1, keepdim=True) / 127 if bits == 8 and value.dim() > 1 else 0
+        off = (again[name].reshape(rows.shape) - rows).abs()
+        assert (off <= 0.501 * step + 2**-11 * rows.abs() + 2**-25).all()  # half a step, and fp16's
+
+
 def test_what_does_not_exist_is_refused(model: ImageD3KE) -> None:
     config, osim = model.config, model.osim
 

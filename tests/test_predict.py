@@ -14,6 +14,7 @@ from d3ke import predict as module
 from d3ke.errors import D3keError, OptionError
 from d3ke.export import scaled_like
 from d3ke.motion.opensim_files import read_markers, read_motion
+from d3ke.network.building import fused
 from d3ke.network.checkpoint import load_weights, shipped_weights
 from d3ke.network.config import D3KEConfig, default_bounds, default_priors
 from d3ke.network.image_network import ImageD3KE
@@ -349,6 +350,22 @@ def test_resume_knows_weights_and_precision_of_a_network_for_pictures(
     trained.head.weight.data += 0.01
     assert not predict_clip(filmed, filmed.parent / "out", other, trained).skipped
     assert calls == ["track"] * 3
+
+
+def test_a_fusion_takes_its_shares_from_pictures(
+    filmed: Path, seen: Scene, show: Show, sighted: ImageD3KE, model: LandmarkD3KE
+) -> None:
+    show(seen)
+    options = PredictOptions(device="cpu", precision="fp32")
+    led, by_pictures = (predict(filmed, options, one) for one in (model, sighted))
+    both = predict(filmed, options, fused(model, sighted, {"knee_angle_r": 0.25}))
+    knee = both.coordinate_names.index("knee_angle_r")
+    expected = 0.75 * led.q[0, knee] + 0.25 * by_pictures.q[0, knee]  # at the first look
+    assert both.q[0, knee] == pytest.approx(expected, abs=1e-5)
+    rest = [place for place in range(6, both.q.shape[1]) if place != knee]
+    np.testing.assert_array_equal(both.q[:, rest], led.q[:, rest])
+    np.testing.assert_array_equal(both.scales, led.scales)
+    assert both.meta["key"] not in {led.meta["key"], by_pictures.meta["key"]}
 
 
 @pytest.mark.parametrize("held", [(), ("frame",), ("frame", "temporal")])

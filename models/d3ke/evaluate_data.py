@@ -27,6 +27,7 @@ from d3ke.landmark_answers import landmark_answers
 from d3ke.network.checkpoint import load_weights
 from d3ke.network.d3ke import D3KE
 from d3ke.network.device import choose_device
+from d3ke.network.fused import FusedD3KE
 from d3ke.network.image_network import ImageD3KE
 from d3ke.network.landmark_network import LandmarkD3KE
 from d3ke.network.transition import FrameAnswer
@@ -37,6 +38,7 @@ from d3ke.split_answers import (
     Looking,
     Truth,
     frame_answers,
+    fused_answers,
     mean_answer,
     people_of,
     truth_of,
@@ -297,6 +299,13 @@ def _answers(
     model: D3KE, data: DataSet, split: str, kind: str | None, stages: Sequence[str], how: Looking
 ) -> Iterator[tuple[str, Answers]]:
     """What a run's stages say."""
+    if isinstance(model, FusedD3KE):
+        parts = [
+            list(_answers(part, data, split, kind, stages, how))[-1][1]
+            for part in (model.landmarks, model.pictures)
+        ]
+        yield TEMPORAL, fused_answers(model, *parts)
+        return
     frames = FrameDataset(data, split, model.config.size or FRAME_SIZE_PX, kind=kind)
     if isinstance(model, LandmarkD3KE):
         yield TEMPORAL, landmark_answers(model, frames, how)

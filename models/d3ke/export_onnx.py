@@ -24,6 +24,7 @@ from d3ke.errors import D3keError, OptionError
 from d3ke.files import replacing
 from d3ke.network.checkpoint import load_weights, shipped_weights, story_of
 from d3ke.network.d3ke import D3KE
+from d3ke.network.fused import FusedD3KE
 from d3ke.network.landmark_network import LandmarkD3KE
 from d3ke.network.landmarks import LANDMARKS, LandmarkWindow
 from d3ke.network.transition import FrameAnswer
@@ -170,6 +171,10 @@ def graphs_of(model: D3KE) -> dict[str, Graph]:
     """The graphs that a network becomes."""
     if isinstance(model, LandmarkD3KE):
         return {"window": _window_graph(model)}
+    if isinstance(model, FusedD3KE):
+        raise D3keError(
+            "a fusion of two networks is no graph. Export them one by one: landmarks, pictures."
+        )
     # here, for torchvision takes a second to load, and landmarks do without it
     from d3ke.network.image_network import ImageD3KE
 

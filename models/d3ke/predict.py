@@ -26,6 +26,7 @@ from d3ke.heard import Heard
 from d3ke.network.checkpoint import DEFAULT, load_weights
 from d3ke.network.d3ke import D3KE
 from d3ke.network.device import choose_device
+from d3ke.network.fused import LOOKS_HZ, FusedD3KE
 from d3ke.network.inference import Regression, regress
 from d3ke.network.landmark_network import LandmarkD3KE
 from d3ke.outputs import check_writable, names_of, replacing_all, stem_of, with_suffixes
@@ -94,6 +95,15 @@ class PredictOptions:
         for name in ("calibration", "landmark_model"):
             told[name] = content_hash(told[name]) if told[name] is not None else None
         return told
+
+
+class Scene(NamedTuple):
+    """A clip, who was found in it, and the camera. pitch_deg: how far this looks down."""
+
+    video: Video
+    track: PersonTrack
+    camera: Camera
+    pitch_deg: float
 
 
 class Seen(NamedTuple):
@@ -197,12 +207,8 @@ def predict(
     )
     for warning in video.warnings:
         heard.warn(warning)
-    if isinstance(model, LandmarkD3KE):
-        down = -up_in_camera(options.pitch_deg or 0.0)
-        regression = regress(model, track, camera, down, device)
-    else:
-        how = device, options.precision
-        regression = _regress_pictures(model, video, track, camera, how, heard)
+    scene = Scene(video, track, camera, options.pitch_deg or 0.0)
+    regression = _regressed(model, scene, (device, options.precision), heard)
     seen = Seen(track, camera, regression, video.rate_hz)
     try:
         prediction = in_ground(seen, model.osim, options)
@@ -222,21 +228,22 @@ def predict(
     return prediction
 
 
-def _regress_pictures(
-    model: D3KE,
-    video: Video,
-    track: PersonTrack,
-    camera: Camera,
-    how: tuple[str, str],
-    progress: Progress,
-) -> Regression:
-    """What a network for pictures says of the person of a track. how: device, precision."""
+def _regressed(model: D3KE, scene: Scene, how: tuple[str, str], progress: Progress) -> Regression:
+    """What a network says of the person of a track. how: device, precision of a backbone."""
+    if isinstance(model, LandmarkD3KE):
+        down = -up_in_camera(scene.pitch_deg)
+        return regress(model, scene.track, scene.camera, down, how[0])
     # here, for torchvision takes a second to load, and landmarks do without it
-    from d3ke.network.image_inference import computing, regress_images
+    from d3ke.network.image_inference import computing, looked_at, regress_images
     from d3ke.network.image_network import ImageD3KE
 
+    seen = scene.video, scene.track, scene.camera, computing(*how), progress
+    if isinstance(model, FusedD3KE):
+        by_landmarks = _regressed(model.landmarks, scene, how, progress)
+        by_pictures = looked_at(model.pictures, *seen, rate_hz=LOOKS_HZ)
+        return model.mixed(scene.track.time, by_landmarks, *by_pictures)
     assert isinstance(model, ImageD3KE)
-    return regress_images(model, video, track, camera, computing(*how), progress)
+    return regress_images(model, *seen)
 
 
 def in_ground(seen: Seen, osim: OsimModel, options: PredictOptions) -> Prediction:

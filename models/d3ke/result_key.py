@@ -27,7 +27,7 @@ def key_of(clip: Path, options: Mapping[str, Any], model: D3KE) -> str:
 
 def weights_hash(model: D3KE) -> str:
     """The hash of a network's config and weights, wherever it runs."""
-    digest = hashlib.sha256(json.dumps(model.config.to_dict(), sort_keys=True).encode())
+    digest = hashlib.sha256(json.dumps(model.told(), sort_keys=True).encode())
     for name, value in sorted(model.state_dict().items()):
         digest.update(name.encode())
         digest.update(value.detach().cpu().numpy().tobytes())

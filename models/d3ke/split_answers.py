@@ -11,6 +11,7 @@ from torch import Tensor
 from d3ke.dataset.labels import Labels, labels_of
 from d3ke.dataset.reading import DataSet, FrameDataset
 from d3ke.errors import D3keError
+from d3ke.network.fused import FusedD3KE
 from d3ke.network.image_network import ImageD3KE
 from d3ke.network.transition import FrameAnswer
 from d3ke.progress import Progress
@@ -103,6 +104,14 @@ def window_answers(model: ImageD3KE, frames: FrameDataset, said: Answers, how: L
             parts.append(_on_cpu(model.windows(rows[places.to(how.device)]).centre))
             how.progress.advance(len(centres))
     return Answers(said.numbers, joined(parts))
+
+
+def fused_answers(model: FusedD3KE, by_landmarks: Answers, by_pictures: Answers) -> Answers:
+    """What a fusion says of the frames that both of its networks have answered."""
+    both = by_landmarks.numbers[torch.isin(by_landmarks.numbers, by_pictures.numbers)]
+    led, other = by_landmarks.of(both), by_pictures.of(both)
+    q = led.q + model.shares.to(led.q) * (other.q - led.q)
+    return Answers(both, led._replace(q=q))
 
 
 def windows_about(frames: FrameDataset, numbers: Tensor, centres: Tensor, length: int) -> Tensor:

@@ -83,7 +83,9 @@ def train_landmarks(
     else:
         model, stages = load_weights(init, osim), stages_of(init)
     if not isinstance(model, LandmarkD3KE):
-        raise D3keError(f"--init {init}: weights of a network that works from pictures.")
+        raise D3keError(
+            f"--init {init}: weights of a network that works from pictures, not landmarks alone."
+        )
     model = model.to(config.device)
     stream = landmark_stream(data, records, osim, config, progress)
     stage = LandmarkStage(model, config, stream, held_out)
@@ -211,7 +213,9 @@ def _image_network(source: str | Path, osim: OsimModel) -> ImageD3KE:
     """The image network of weights. Raises D3keError where they are a landmark network's."""
     loaded = load_weights(source, osim)
     if not isinstance(loaded, ImageD3KE):
-        raise D3keError(f"{source}: weights of a network that works from landmarks, not pictures.")
+        raise D3keError(
+            f"{source}: weights of a network that works from landmarks, not pictures alone."
+        )
     return loaded
 
 

@@ -7,7 +7,7 @@
 Source: Bittner et al. 2023, Sensors 23(1), 341.
 """
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from torch import Tensor, nn
 
@@ -46,3 +46,7 @@ class D3KE(nn.Module):
     def predicted(self) -> Tensor:
         """Which coordinates are predicted, (K',)."""
         return self.coordinates.predicted
+
+    def told(self) -> dict[str, Any]:
+        """What it is built from, as JSON would hold it."""
+        return self.config.to_dict()

@@ -5,6 +5,7 @@
 """
 
 import copy
+import math
 from collections.abc import Iterator
 from itertools import islice, pairwise
 from typing import NamedTuple
@@ -31,13 +32,14 @@ from d3ke.progress import Progress, Silent
 from d3ke.vision.ahead import ahead
 from d3ke.vision.camera import Camera
 from d3ke.vision.container import Image
-from d3ke.vision.person import SAMPLING_HZ, PersonTrack
+from d3ke.vision.person import PersonTrack
 from d3ke.vision.video import Video
 
 Array = NDArray[np.float64]
 
 BATCHES = {"cpu": 16, "cuda": 64}  # frames at a time
 WINDOWS = 32  # at a time
+JITTER = 0.1  # of an interval, by which time stamps may come early
 NATIVE = ("avx512_bf16", "amx_bf16")  # instructions of CPUs that compute in bfloat16
 
 
@@ -75,27 +77,57 @@ def regress_images(
 
     Raises D3keError where the video is no longer the one of the track.
     """
+    when, found = looked_at(model, video, track, camera, how, progress)
+    return found._replace(
+        q=values_at(track.time, when, found.q), root=rotations_at(track.time, when, found.root)
+    )
+
+
+def looked_at(
+    model: ImageD3KE,
+    video: Video,
+    track: PersonTrack,
+    camera: Camera,
+    how: Computing | None = None,
+    progress: Progress | None = None,
+    rate_hz: float = math.inf,
+) -> tuple[Array, Regression]:
+    """Times (G,) s at which a network looked at the person of a track, and what it said then.
+
+    rate_hz: how often it looks at most.
+    Raises D3keError where the video is no longer the one of the track.
+    """
     how, progress = how or Computing(), progress or Silent()
-    crops = crops_of(camera, person_boxes(track)[track.seen], model.config.size)
+    shown = np.flatnonzero(track.seen)
+    shown = shown[at_most(track.time[shown], rate_hz)]
+    crops = crops_of(camera, person_boxes(track)[shown], model.config.size)
     network = FrameNetwork(model, how)
-    progress.start("frames", int(track.seen.sum()))
+    progress.start("frames", len(shown))
     parts = []
-    pictures = _pictures(video, track, camera, crops)
+    pictures = _pictures(video, track.frames[shown].tolist(), camera, crops)
     for batch in ahead(_batches(pictures, how.batch)):
         parts.append(network(batch))
         progress.advance(len(batch))
     progress.finish()
     answer = _joined(parts)
-    time = track.time[track.seen]
+    time = track.time[shown]
     if model.temporal is not None:
         time, crops, answer = over_time(model, time, crops, answer, how.device)
-    root = crops.turns.transpose(0, 2, 1) @ answer.root.numpy().astype(np.float64)
-    return Regression(
-        q=values_at(track.time, time, clamped(model, answer.q.numpy().astype(np.float64))),
-        root=rotations_at(track.time, time, root),
+    return time, Regression(
+        q=clamped(model, answer.q.numpy().astype(np.float64)),
+        root=crops.turns.transpose(0, 2, 1) @ answer.root.numpy().astype(np.float64),
         scales=answer.scales.numpy().astype(np.float64).mean(axis=0),
         observed=observed(model),
     )
+
+
+def at_most(time: Array, rate_hz: float) -> list[int]:
+    """Which of these times, rising, to take so that they come at most at a rate."""
+    taken: list[int] = []
+    for place, now in enumerate(time.tolist()):
+        if not taken or now - time[taken[-1]] >= (1 - JITTER) / rate_hz:
+            taken.append(place)
+    return taken
 
 
 class FrameNetwork:
@@ -175,16 +207,13 @@ def _windows(rows: Tensor, length: int) -> Iterator[Tensor]:
     yield from around.split(WINDOWS)
 
 
-def _pictures(video: Video, track: PersonTrack, camera: Camera, crops: Crops) -> Iterator[Image]:
-    """What the crops show of the frames in which the person is seen."""
-    wanted = track.frames[track.seen].tolist()
-    places = {number: place for place, number in enumerate(wanted)}
+def _pictures(video: Video, numbers: list[int], camera: Camera, crops: Crops) -> Iterator[Image]:
+    """What the crops show of the frames of these numbers."""
     found = 0
-    for frame in video.frames(SAMPLING_HZ):
-        if frame.index in places:
-            found += 1
-            yield cut_out(frame.image, camera, crops, places[frame.index])
-    if found != len(wanted):
+    for frame in video.chosen(numbers):
+        yield cut_out(frame.image, camera, crops, found)
+        found += 1
+    if found != len(numbers):
         raise D3keError(f"{video.path}: changed while it was read. Predict it again.")
 
 

@@ -1,7 +1,7 @@
 """Video: frames with their own time stamps, upright, one after the other."""
 
 import math
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from pathlib import Path
 from typing import NamedTuple
 
@@ -78,6 +78,13 @@ class Video:
                 f"{self.path}: frames come unevenly: every {1 / self.rate_hz:.3f} s, but up to "
                 f"{longest:.3f} s apart"
             )
+
+    def chosen(self, numbers: Collection[int]) -> Iterator[Frame]:
+        """The frames of these numbers, in order; the others are not even converted."""
+        wanted = set(numbers)
+        for index, (time, picture) in enumerate(self._source.stamps()):
+            if index in wanted:
+                yield Frame(index, time, picture())
 
 
 def _source(path: Path, rate_hz: float | None) -> Container | Stills:
