@@ -16,13 +16,14 @@ import cv2
 import numpy as np
 import pytest
 
-import d3ke.prepare
+import d3ke.making
 from d3ke.dataset.labels import picture_of
 from d3ke.dataset.reading import DataSet
 from d3ke.errors import D3keError, OptionError
 from d3ke.journal import Journal
+from d3ke.making import shard_jobs
 from d3ke.motion.opensim_files import read_markers, read_motion
-from d3ke.prepare import Prepared, PrepareOptions, film_jobs, prepare_synthetic, shard_jobs
+from d3ke.prepare import Prepared, PrepareOptions, film_jobs, prepare_synthetic
 from d3ke.progress import Silent
 from d3ke.synth.plans import SynthConfig, plans
 from tests.command import Command
@@ -36,11 +37,12 @@ PROGRAM = """
 import sys
 {0}
 from dataclasses import replace
+import d3ke.making
 import d3ke.prepare as module
 from tests.made_people import {1}
 from d3ke_cli.app import main
 
-module.SHARD_FRAMES = 32
+d3ke.making.SHARD_FRAMES = 32
 whole = module.prepare_synthetic
 
 
@@ -58,7 +60,7 @@ WORDS = ("-n", "400", "--seed", "5", "--size", "64", "--workers", "2")
 
 @pytest.fixture(autouse=True)
 def _small_shards(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(d3ke.prepare, "SHARD_FRAMES", SHARD)
+    monkeypatch.setattr(d3ke.making, "SHARD_FRAMES", SHARD)
 
 
 @pytest.fixture(scope="module")
@@ -67,7 +69,7 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("whole")
     options = PrepareOptions(workers=1, openable=True, sheet=folder / "sheet.png")
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(d3ke.prepare, "SHARD_FRAMES", SHARD)
+        patch.setattr(d3ke.making, "SHARD_FRAMES", SHARD)
         prepare_synthetic(folder / "data", CONFIG, options, open_source=made_source)
     return folder / "data"
 

@@ -37,7 +37,7 @@ class SyntheticFrames(IterableDataset[FrameItem]):
         augmentation: Augmentation | None = None,
         first: int = 0,
         pool: int = POOL,
-        open_source: OpenSource = synthetic_people,
+        open_source: OpenSource[SynthConfig] = synthetic_people,
     ) -> None:
         """size: of the pictures, px. first: the plan to begin with. pool: samples to draw from."""
         super().__init__()

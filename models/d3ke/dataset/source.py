@@ -1,7 +1,7 @@
 """Where clips come from: what prepares a data set, as the rest sees it."""
 
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -64,7 +64,8 @@ class ClipSource(Protocol):
         """Free what drawing needed."""
 
 
-OpenSource = Callable[[SynthConfig, OsimModel], ClipSource]
+Config = TypeVar("Config")
+OpenSource = Callable[[Config, OsimModel], ClipSource]  # of what a data set follows from
 
 
 def synthetic_people(config: SynthConfig, osim: OsimModel) -> ClipSource:
