@@ -1,0 +1,1 @@
+"""Optical motion capture into labels."""

@@ -1,0 +1,211 @@
+"""Filmed people: solved recordings and their videos become pictures with labels."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cache, cached_property
+from itertools import pairwise
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import cv2
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from d3ke.dataset.sample import Sample
+from d3ke.dataset.source import BOXES, Clip, Film
+from d3ke.errors import D3keError
+from d3ke.network.crops import crops_of, cut_out
+from d3ke.omc.recording import Array, Flags, Recording
+from d3ke.posing import in_parts
+from d3ke.skeleton.kinematics import SkeletalModel
+from d3ke.skeleton.osim import OsimModel
+from d3ke.synth.plans import SPLITS, ClipPlan
+from d3ke.vision.camera import Camera
+from d3ke.vision.container import Image
+from d3ke.vision.video import Video
+
+LEAST_FRAMES = 9  # of a clip: the shortest window that a temporal network takes
+LEAST_INSIDE = 0.5  # of a person's markers, which the camera must have filmed
+SKIN = 0.03  # of the longer side: skin, hair and shoes reach beyond markers and joints
+JPEG_QUALITY = 88  # 384 px in 20 to 30 KB
+
+
+@dataclass(frozen=True)
+class FilmedConfig:
+    """What pictures are made from. folder: of solved recordings; split_of: each subject's."""
+
+    folder: Path
+    split_of: tuple[tuple[str, str], ...]
+    size: int = 384
+    rate_hz: float = 30.0
+
+
+class Labels(NamedTuple):
+    """What is known of F frames of a recording, in the camera, m.
+
+    q (F, K), q_mask (F, K), markers_mask (F, M); bodies (F, N, 4, 4), joints (F, J, 3),
+    markers (F, M, 3); boxes (F, 4) x, y, width, height, px.
+    """
+
+    q: Array
+    q_mask: Flags
+    markers_mask: Flags
+    bodies: Array
+    joints: Array
+    markers: Array
+    boxes: Array
+
+
+class FilmedPeople:
+    """Makes the clips of solved recordings: a plan for each run of frames without a gap."""
+
+    def __init__(self, config: FilmedConfig, osim: OsimModel) -> None:
+        self.config, self.osim = config, osim
+        self.skeleton = SkeletalModel(osim, torch.float64)
+        self.paths = sorted(config.folder.glob("*.npz"))
+        self.recording = cache(Recording.load)
+
+    def plans(self) -> list[ClipPlan]:
+        """What the data set consists of."""
+        split_of = dict(self.config.split_of)
+        found = [
+            ClipPlan(split_of[self.recording(path).subject], place, "clip", last - first)
+            for place, (path, (first, last)) in enumerate(self._runs)
+        ]
+        return sorted(found, key=lambda plan: (SPLITS.index(plan.split), plan.number))
+
+    def make(self, plan: ClipPlan) -> Clip:
+        """The pictures and labels of a plan."""
+        path, (first, last) = self._runs[plan.number]
+        recording = self.recording(path)
+        labels = self.labels(recording)
+        shown = range(first, last)
+        samples = list(self._samples(recording, labels, shown, self._part(plan.number)))
+        return Clip(samples, self._info(recording, plan))
+
+    def film(self, plan: ClipPlan, longer_side: int, whole: bool = False) -> Film:
+        """Raises D3keError: the lab has the video and the files that OpenSim opens."""
+        raise D3keError("a recording is a film already: open the lab's own files.")
+
+    def close(self) -> None:
+        """Nothing to free."""
+
+    def labels(self, recording: Recording) -> Labels:
+        """What is known of all frames of a recording; NaN where nothing is."""
+        q, q_mask, markers_mask = recording.at_frames()
+        scales = torch.from_numpy(np.asarray(recording.scales, np.float64))
+        R, t = recording.view.R, recording.view.t
+        parts = []
+        with torch.inference_mode():
+            for frames in in_parts(len(q)):
+                pose = self.skeleton(torch.from_numpy(q[frames]), scales)
+                parts.append([part.numpy() for part in pose])
+        bodies, joints, markers = (np.concatenate(part) for part in zip(*parts, strict=True))
+        bodies = bodies.copy()
+        bodies[..., :3, 3] = bodies[..., :3, 3] @ R.T + t
+        bodies[..., :3, :3] = R @ bodies[..., :3, :3]
+        points = np.concatenate([joints, markers], axis=1)
+        boxes = boxes_of(recording.view, points)
+        return Labels(q, q_mask, markers_mask, bodies, joints @ R.T + t, markers @ R.T + t, boxes)
+
+    @cached_property
+    def _runs(self) -> list[tuple[Path, tuple[int, int]]]:
+        """Runs of frames that have labels, first and past the last, of all recordings in order."""
+        found = []
+        for path in self.paths:
+            recording = self.recording(path)
+            usable = usable_frames(self.labels(recording), recording.view)
+            several = runs(usable, recording.video_time, self.config.rate_hz)
+            found += [(path, run) for run in several]
+        return found
+
+    def _part(self, number: int) -> str:
+        """A number for a run of a recording that has several, else nothing."""
+        path = self._runs[number][0]
+        same = [place for place, (other, _) in enumerate(self._runs) if other == path]
+        return f"_{same.index(number) + 1}" if len(same) > 1 else ""
+
+    def _samples(
+        self, recording: Recording, labels: Labels, shown: range, part: str
+    ) -> Iterator[Sample]:
+        view, rows = recording.view, slice(shown.start, shown.stop)
+        crops = crops_of(view, labels.boxes[rows], self.config.size, BOXES)
+        root = self.osim.body_names.index(self.osim.joints[0].child.body)
+        clip = f"{recording.trial}{part}"
+        pictures = self._pictures(recording, recording.frames[rows])
+        for place, (frame, image) in enumerate(zip(shown, pictures, strict=True)):
+            seen = recording.landmarks[frame]
+            yield Sample(
+                key=f"{recording.subject}-{clip}-{recording.camera}-{place:06d}",
+                jpg=_jpeg(cut_out(image, view, crops, place)),
+                q=labels.q[frame].astype(np.float32),
+                q_mask=labels.q_mask[frame],
+                scales=recording.scales.astype(np.float32),
+                root=labels.bodies[frame, root].astype(np.float32),
+                joints=labels.joints[frame].astype(np.float32),
+                markers=labels.markers[frame].astype(np.float32),
+                markers_mask=labels.markers_mask[frame],
+                camera_matrix=view.K,
+                distortion=view.distortion,
+                R=view.R,
+                t=view.t,
+                crop_camera_matrix=crops.camera_matrix(place),
+                crop_R=crops.turns[place],
+                box=labels.boxes[frame].astype(np.float32),
+                time=float(recording.video_time[frame]),
+                frame=int(recording.frames[frame]),
+                landmarks=seen if np.isfinite(seen).all() else None,
+            )
+
+    def _pictures(self, recording: Recording, numbers: NDArray[np.int64]) -> Iterator[Image]:
+        for frame in Video(recording.video).chosen(numbers.tolist()):
+            yield frame.image
+
+    def _info(self, recording: Recording, plan: ClipPlan) -> dict[str, Any]:
+        return {
+            "split": plan.split,
+            "kind": plan.kind,
+            "frames": plan.frames,
+            "rate_hz": self.config.rate_hz,
+            "activities": [recording.activity],
+            "sources": [f"{recording.subject}/{recording.trial}"],
+            "subject": {"id": recording.subject, **recording.facts},
+        }
+
+
+def usable_frames(labels: Labels, view: Camera) -> Flags:
+    """Frames with labels and a person of whom the camera filmed enough, (F,)."""
+    known = np.isfinite(labels.q).all(axis=1) & np.isfinite(labels.boxes).all(axis=1)
+    points = np.concatenate([labels.joints, labels.markers], axis=1)
+    seen = Camera(view.K, view.size, "", view.distortion).project(points)
+    within = ((seen >= 0) & (seen <= np.array(view.size) - 1)).all(axis=2)
+    usable: Flags = known & (within.mean(axis=1) >= LEAST_INSIDE)
+    return usable
+
+
+def runs(usable: Flags, time: Array, rate_hz: float) -> list[tuple[int, int]]:
+    """Frames first to last (past it) that follow each other at about a rate and are all usable."""
+    edges = [0, *(np.flatnonzero(np.diff(time) > 1.5 / rate_hz) + 1).tolist(), len(time)]
+    found = []
+    for first, last in pairwise(edges):
+        padded = np.concatenate([[False], usable[first:last], [False]])
+        changes = np.flatnonzero(np.diff(padded)) + first
+        found += [(a, b) for a, b in changes.reshape(-1, 2).tolist() if b - a >= LEAST_FRAMES]
+    return found
+
+
+def boxes_of(view: Camera, points: Array) -> Array:
+    """Boxes x, y, width, height px (F, 4) about points (F, P, 3) in ground; NaN where behind."""
+    seen = view.project(points)
+    low, high = seen.min(axis=1), seen.max(axis=1)
+    room = SKIN * (high - low).max(axis=1, keepdims=True)
+    last = np.array(view.size) - 1
+    low = np.clip(low - room, 0, last - 1)
+    high = np.clip(high + room, low + 1, last)
+    return np.concatenate([low, high - low], axis=1)
+
+
+def _jpeg(rgb: Image) -> bytes:
+    _, coded = cv2.imencode(".jpg", rgb[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY])
+    return coded.tobytes()
