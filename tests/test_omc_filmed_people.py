@@ -32,7 +32,8 @@ def places(seen: Scene) -> Array:
     """The markers in ground, (T, M, 3)."""
     skeleton = SkeletalModel(OSIM, torch.float64)
     scales = torch.from_numpy(seen.regression.scales)
-    return skeleton(torch.from_numpy(seen.q), scales).markers.numpy()
+    found: Array = skeleton(torch.from_numpy(seen.q), scales).markers.numpy()
+    return found
 
 
 @pytest.fixture(scope="module")

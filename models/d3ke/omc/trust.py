@@ -85,7 +85,8 @@ def _uncertainty(
 
     def places(values: Tensor) -> Tensor:
         whole = base.index_copy(0, torch.tensor(free), values)
-        return skeleton(whole, size).markers[measured].flatten()
+        points: Tensor = skeleton(whole, size).markers[measured]
+        return points.flatten()
 
     slopes = torch.func.jacfwd(places)(base[list(free)]).numpy() / NOISE_M
     _, sizes, rows = np.linalg.svd(slopes, full_matrices=True)
