@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from d3ke.dataset.sample import Sample
 from d3ke.dataset.shards import SampleName
 from d3ke.errors import D3keError
-from d3ke.omc.filmed_people import FilmedConfig, FilmedPeople, boxes_of, runs
+from d3ke.omc.filmed_people import FilmedConfig, FilmedPeople, runs
 from d3ke.omc.recording import Recording
 from d3ke.skeleton import default_model
 from d3ke.skeleton.kinematics import SkeletalModel
@@ -189,8 +189,15 @@ def test_runs_end_at_holes_and_the_shortest_are_left_out() -> None:
     assert runs(usable, time, 30.0) == [(6, 30), (30, 40), (41, 60)]
 
 
-def test_boxes_end_with_the_picture(seen: Scene) -> None:
-    close = replace(seen.camera, t=seen.camera.t - np.array([0, 0, 2.6]))
-    for box in boxes_of(close, places(seen)):
-        assert box[:2].min() >= 0
-        assert (box[:2] + box[2:] <= np.array(SCENE_SIZE) - 1).all()
+def test_boxes_end_with_the_picture(recording: Recording, tmp_path: Path) -> None:
+    close = replace(recording.view, t=recording.view.t - np.array([0, 0, 2.6]))
+    near = replace(recording, view=close)
+    labels = people(tmp_path / "solved", near).labels(near)
+    assert labels.inside.max() < 1  # she is cut off
+    assert (labels.boxes[:, :2] >= 0).all()
+    assert (labels.boxes[:, :2] + labels.boxes[:, 2:] <= np.array(SCENE_SIZE) - 1).all()
+
+
+def test_a_video_that_lost_frames_since_is_told(recording: Recording, tmp_path: Path) -> None:
+    with pytest.raises(D3keError, match=r"film\.mp4: lost frames since"):
+        samples_of(tmp_path / "solved", replace(recording, frames=recording.frames + 5))

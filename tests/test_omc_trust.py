@@ -49,6 +49,16 @@ def test_two_markers_of_a_pelvis_do_not_tell_how_it_turns(skeleton: SkeletalMode
     assert "pelvis_tilt" not in told(skeleton, "RASI", "LASI")
 
 
+def test_a_place_is_told_to_ten_centimetres(
+    skeleton: SkeletalModel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert "pelvis_tx" in told(skeleton, *PELVIS)
+    monkeypatch.setattr("d3ke.omc.trust.NOISE_M", 0.3)  # its place is the mean of three markers
+    assert "pelvis_tx" not in told(skeleton, *PELVIS)
+    monkeypatch.setattr("d3ke.omc.trust.UNCERTAIN_M", 0.5)
+    assert "pelvis_tx" in told(skeleton, *PELVIS)
+
+
 def test_a_body_off_its_markers_takes_its_joint_with_it() -> None:
     errors = errors_of(RKNE=[5, 30, 5, np.nan], RTIB=[5, 30, 30, np.nan], RANK=[5, 30, 5, 5])
     bodies = {OSIM.markers[MARKERS.index(name)].body for name in ("RKNE", "RTIB", "RANK")}

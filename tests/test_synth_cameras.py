@@ -165,7 +165,7 @@ def test_a_kept_jpeg_has_the_pictures_colours() -> None:
     look = draw_look(np.random.default_rng(0))
     rgb = np.zeros((32, 32, 3), np.uint8)
     rgb[..., 0] = 200
-    coded = np.frombuffer(encode_jpeg(rgb, look), np.uint8)
+    coded = np.frombuffer(encode_jpeg(rgb, look.jpeg_quality), np.uint8)
     read = np.asarray(cv2.imdecode(coded, cv2.IMREAD_COLOR), np.uint8)[..., ::-1]
     assert read[16, 16] == pytest.approx((200, 0, 0), abs=6)  # grey levels: JPEG's rounding
 

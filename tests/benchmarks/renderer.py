@@ -71,7 +71,7 @@ def measure(job: tuple[int, int, bool]) -> tuple[float, float]:
         for _ in range(frames // PEOPLE):
             rgb = renderer.draw(_moved(view, rng)).rgb
             if everything:
-                encode_jpeg(expose(rgb, look, rng), look)
+                encode_jpeg(expose(rgb, look, rng), look.jpeg_quality)
     return time.perf_counter() - start, time.process_time() - cpu
 
 

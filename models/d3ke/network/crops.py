@@ -53,13 +53,26 @@ def person_boxes(track: PersonTrack) -> Array:
     points = track.landmarks[..., :2].astype(np.float64)
     ears, shoulders = points[:, EARS].mean(axis=1), points[:, SHOULDERS].mean(axis=1)
     points = np.append(points, (ears + CROWN * (ears - shoulders))[:, None], axis=1)
-    low, high = points.min(axis=1), points.max(axis=1)
-    room = SKIN * (high - low).max(axis=1, keepdims=True)
-    last = np.array(track.size) - 1
-    low = np.clip(low - room, 0, last - 1)
-    high = np.clip(high + room, low + 1, last)
-    edges = _steadied(np.concatenate([low, high], axis=1))
+    edges = _steadied(edges_about(points, track.size, SKIN))
     edges[~track.seen] = np.nan
+    return boxes_within(edges)
+
+
+def edges_about(points: Array, size: tuple[int, int], room: float) -> Array:
+    """The lowest and highest x, y of points (T, P, 2) px and room about them, (T, 4).
+
+    size: of the picture, which they do not leave; room: a part of the longer side. NaN where a
+    point is.
+    """
+    low, high = points.min(axis=1), points.max(axis=1)
+    beyond = room * (high - low).max(axis=1, keepdims=True)
+    last = np.array(size) - 1
+    low = np.clip(low - beyond, 0, last - 1)
+    return np.concatenate([low, np.clip(high + beyond, low + 1, last)], axis=1)
+
+
+def boxes_within(edges: Array) -> Array:
+    """Edges (T, 4), lowest then highest x, y, as boxes x, y, width, height, px."""
     return np.concatenate([edges[:, :2], edges[:, 2:] - edges[:, :2]], axis=1)
 
 

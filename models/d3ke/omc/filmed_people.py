@@ -2,12 +2,11 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import cache, cached_property
+from functools import cached_property, lru_cache
 from itertools import pairwise
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import cv2
 import numpy as np
 import torch
 from numpy.typing import NDArray
@@ -15,13 +14,13 @@ from numpy.typing import NDArray
 from d3ke.dataset.sample import Sample
 from d3ke.dataset.source import BOXES, Clip, Film
 from d3ke.errors import D3keError
-from d3ke.network.crops import crops_of, cut_out
+from d3ke.network.crops import boxes_within, crops_of, cut_out, edges_about
 from d3ke.omc.recording import Array, Flags, Recording
 from d3ke.posing import in_parts
 from d3ke.skeleton.kinematics import SkeletalModel
 from d3ke.skeleton.osim import OsimModel
+from d3ke.synth.pictures.exposure import encode_jpeg
 from d3ke.synth.plans import SPLITS, ClipPlan
-from d3ke.vision.camera import Camera
 from d3ke.vision.container import Image
 from d3ke.vision.video import Video
 
@@ -45,7 +44,8 @@ class Labels(NamedTuple):
     """What is known of F frames of a recording, in the camera, m.
 
     q (F, K), q_mask (F, K), markers_mask (F, M); bodies (F, N, 4, 4), joints (F, J, 3),
-    markers (F, M, 3); boxes (F, 4) x, y, width, height, px.
+    markers (F, M, 3); boxes (F, 4) x, y, width, height, px; inside: (F,) which part of joints and
+    markers the camera filmed.
     """
 
     q: Array
@@ -55,6 +55,7 @@ class Labels(NamedTuple):
     joints: Array
     markers: Array
     boxes: Array
+    inside: Array
 
 
 class FilmedPeople:
@@ -64,13 +65,14 @@ class FilmedPeople:
         self.config, self.osim = config, osim
         self.skeleton = SkeletalModel(osim, torch.float64)
         self.paths = sorted(config.folder.glob("*.npz"))
-        self.recording = cache(Recording.load)
+        # the runs of a recording follow each other: only the last one is kept
+        self._solved = lru_cache(maxsize=1)(self._posed)
 
     def plans(self) -> list[ClipPlan]:
         """What the data set consists of."""
         split_of = dict(self.config.split_of)
         found = [
-            ClipPlan(split_of[self.recording(path).subject], place, "clip", last - first)
+            ClipPlan(split_of[self._solved(path)[0].subject], place, "clip", last - first)
             for place, (path, (first, last)) in enumerate(self._runs)
         ]
         return sorted(found, key=lambda plan: (SPLITS.index(plan.split), plan.number))
@@ -78,8 +80,7 @@ class FilmedPeople:
     def make(self, plan: ClipPlan) -> Clip:
         """The pictures and labels of a plan."""
         path, (first, last) = self._runs[plan.number]
-        recording = self.recording(path)
-        labels = self.labels(recording)
+        recording, labels = self._solved(path)
         shown = range(first, last)
         samples = list(self._samples(recording, labels, shown, self._part(plan.number)))
         return Clip(samples, self._info(recording, plan))
@@ -95,28 +96,39 @@ class FilmedPeople:
         """What is known of all frames of a recording; NaN where nothing is."""
         q, q_mask, markers_mask = recording.at_frames()
         scales = torch.from_numpy(np.asarray(recording.scales, np.float64))
-        R, t = recording.view.R, recording.view.t
+        view, R, t = recording.view, recording.view.R, recording.view.t
         parts = []
         with torch.inference_mode():
             for frames in in_parts(len(q)):
                 pose = self.skeleton(torch.from_numpy(q[frames]), scales)
                 parts.append([part.numpy() for part in pose])
         bodies, joints, markers = (np.concatenate(part) for part in zip(*parts, strict=True))
-        bodies = bodies.copy()
+        pixels = view.project(np.concatenate([joints, markers], axis=1))
+        inside = ((pixels >= 0) & (pixels <= np.array(view.size) - 1)).all(axis=2)
         bodies[..., :3, 3] = bodies[..., :3, 3] @ R.T + t
         bodies[..., :3, :3] = R @ bodies[..., :3, :3]
-        points = np.concatenate([joints, markers], axis=1)
-        boxes = boxes_of(recording.view, points)
-        return Labels(q, q_mask, markers_mask, bodies, joints @ R.T + t, markers @ R.T + t, boxes)
+        return Labels(
+            q,
+            q_mask,
+            markers_mask,
+            bodies,
+            joints=joints @ R.T + t,
+            markers=markers @ R.T + t,
+            boxes=boxes_within(edges_about(pixels, view.size, SKIN)),
+            inside=inside.mean(axis=1),
+        )
+
+    def _posed(self, path: Path) -> tuple[Recording, Labels]:
+        recording = Recording.load(path)
+        return recording, self.labels(recording)
 
     @cached_property
     def _runs(self) -> list[tuple[Path, tuple[int, int]]]:
         """Runs of frames that have labels, first and past the last, of all recordings in order."""
         found = []
         for path in self.paths:
-            recording = self.recording(path)
-            usable = usable_frames(self.labels(recording), recording.view)
-            several = runs(usable, recording.video_time, self.config.rate_hz)
+            recording, labels = self._solved(path)
+            several = runs(usable_frames(labels), recording.video_time, self.config.rate_hz)
             found += [(path, run) for run in several]
         return found
 
@@ -138,7 +150,7 @@ class FilmedPeople:
             seen = recording.landmarks[frame]
             yield Sample(
                 key=f"{recording.subject}-{clip}-{recording.camera}-{place:06d}",
-                jpg=_jpeg(cut_out(image, view, crops, place)),
+                jpg=encode_jpeg(cut_out(image, view, crops, place), JPEG_QUALITY),
                 q=labels.q[frame].astype(np.float32),
                 q_mask=labels.q_mask[frame],
                 scales=recording.scales.astype(np.float32),
@@ -159,8 +171,12 @@ class FilmedPeople:
             )
 
     def _pictures(self, recording: Recording, numbers: NDArray[np.int64]) -> Iterator[Image]:
+        found = 0
         for frame in Video(recording.video).chosen(numbers.tolist()):
+            found += 1
             yield frame.image
+        if found != len(numbers):
+            raise D3keError(f"{recording.video}: lost frames since it was solved. Prepare anew.")
 
     def _info(self, recording: Recording, plan: ClipPlan) -> dict[str, Any]:
         return {
@@ -174,13 +190,10 @@ class FilmedPeople:
         }
 
 
-def usable_frames(labels: Labels, view: Camera) -> Flags:
+def usable_frames(labels: Labels) -> Flags:
     """Frames with labels and a person of whom the camera filmed enough, (F,)."""
     known = np.isfinite(labels.q).all(axis=1) & np.isfinite(labels.boxes).all(axis=1)
-    points = np.concatenate([labels.joints, labels.markers], axis=1)
-    seen = Camera(view.K, view.size, "", view.distortion).project(points)
-    within = ((seen >= 0) & (seen <= np.array(view.size) - 1)).all(axis=2)
-    usable: Flags = known & (within.mean(axis=1) >= LEAST_INSIDE)
+    usable: Flags = known & (labels.inside >= LEAST_INSIDE)
     return usable
 
 
@@ -193,19 +206,3 @@ def runs(usable: Flags, time: Array, rate_hz: float) -> list[tuple[int, int]]:
         changes = np.flatnonzero(np.diff(padded)) + first
         found += [(a, b) for a, b in changes.reshape(-1, 2).tolist() if b - a >= LEAST_FRAMES]
     return found
-
-
-def boxes_of(view: Camera, points: Array) -> Array:
-    """Boxes x, y, width, height px (F, 4) about points (F, P, 3) in ground; NaN where behind."""
-    seen = view.project(points)
-    low, high = seen.min(axis=1), seen.max(axis=1)
-    room = SKIN * (high - low).max(axis=1, keepdims=True)
-    last = np.array(view.size) - 1
-    low = np.clip(low - room, 0, last - 1)
-    high = np.clip(high + room, low + 1, last)
-    return np.concatenate([low, high - low], axis=1)
-
-
-def _jpeg(rgb: Image) -> bytes:
-    _, coded = cv2.imencode(".jpg", rgb[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY])
-    return coded.tobytes()

@@ -22,7 +22,7 @@ Flags = NDArray[np.bool_]
 
 LARGEST_ERROR_M = 0.02
 NOISE_M = 0.005  # of a marker, with what skin moves over bone
-UNCERTAIN_DEG = 10.0  # from NOISE_M: beyond, a coordinate is a guess
+UNCERTAIN_DEG, UNCERTAIN_M = 10.0, 0.1  # from NOISE_M: beyond, a coordinate is a guess
 MOMENTS = 12  # of a recording, at which it is asked what markers tell
 
 
@@ -53,11 +53,11 @@ def trusted(
 
 
 def determined(skeleton: SkeletalModel, q: Array, scales: Array, names: Sequence[str]) -> Flags:
-    """Which coordinates the measured markers tell to within 10 deg or cm, (K,).
+    """Which coordinates the measured markers tell to within 10 deg or 10 cm, (K,).
 
-    q: (S, K); names: of the markers. What markers of 5 mm noise leave uncertain, all coordinates
-    being sought together, in the middle one of a dozen moments. Fixed and dependent coordinates,
-    which nobody seeks, are told.
+    q: (S, K) rad or m, NaN where unknown; scales: (N, 3); names: of the markers. It is what markers
+    of 5 mm noise leave uncertain, all coordinates being sought together, in the middle one of a
+    dozen moments. Fixed and dependent coordinates, which nobody seeks, are told.
     """
     osim = skeleton.osim
     dependent = {coupler.dependent for coupler in osim.couplers}
@@ -73,14 +73,15 @@ def determined(skeleton: SkeletalModel, q: Array, scales: Array, names: Sequence
         [_uncertainty(skeleton, moment, scales, free, measured) for moment in moments], axis=0
     )
     told = np.ones(len(osim.coordinates), np.bool_)
-    told[free] = spread <= np.radians(UNCERTAIN_DEG)
+    turns = np.array([osim.coordinates[place].rotational for place in free])
+    told[free] = spread <= np.where(turns, np.radians(UNCERTAIN_DEG), UNCERTAIN_M)
     return told
 
 
 def _uncertainty(
     skeleton: SkeletalModel, q: Array, scales: Array, free: Sequence[int], measured: Sequence[int]
 ) -> Array:
-    """The standard deviation of each free coordinate, rad or m; infinite where nothing tells it."""
+    """The standard deviation of each free coordinate, rad or m; huge where nothing tells it."""
     base, size = torch.from_numpy(q), torch.from_numpy(scales)
 
     def places(values: Tensor) -> Tensor:
@@ -91,6 +92,5 @@ def _uncertainty(
     slopes = torch.func.jacfwd(places)(base[list(free)]).numpy() / NOISE_M
     _, sizes, rows = np.linalg.svd(slopes, full_matrices=True)
     sizes = np.append(sizes, np.zeros(len(rows) - len(sizes)))
-    with np.errstate(divide="ignore"):
-        variance: Array = (rows.T**2 / np.maximum(sizes, 1e-9) ** 2).sum(axis=1)
+    variance: Array = (rows.T**2 / np.maximum(sizes, 1e-9) ** 2).sum(axis=1)
     return np.sqrt(variance)

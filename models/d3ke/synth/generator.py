@@ -137,7 +137,9 @@ class SyntheticPeople:
             R, t = phone.R[index], phone.t[index]
             yield Sample(
                 key=f"{plan.subject}-{plan.kind}{part:02d}-0-{index:06d}",
-                jpg=encode_jpeg(padded(rgb, filmed(phone, K, (size, size), turn)), take.look),
+                jpg=encode_jpeg(
+                    padded(rgb, filmed(phone, K, (size, size), turn)), take.look.jpeg_quality
+                ),
                 q=acted.q[index].numpy(),
                 q_mask=np.ones(acted.q.shape[1], bool),
                 scales=scales,

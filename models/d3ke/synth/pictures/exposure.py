@@ -85,10 +85,10 @@ def expose(rgb: Bytes, look: Look, rng: Generator) -> Bytes:
     return np.asarray(picture, np.uint8)
 
 
-def encode_jpeg(rgb: Bytes, look: Look) -> bytes:
-    """The picture as it is kept."""
+def encode_jpeg(rgb: Bytes, quality: int) -> bytes:
+    """The picture (H, W, 3) as it is kept. quality: of a JPEG, 1 to 100."""
     bgr = np.asarray(cv2.cvtColor(rgb, cv2.COLOR_RGB2BGR), np.uint8)
-    return _jpeg(bgr, look.jpeg_quality).tobytes()
+    return _jpeg(bgr, quality).tobytes()
 
 
 def _jpeg(picture: Bytes, quality: int) -> Bytes:
