@@ -74,7 +74,12 @@ Filter = Annotated[
     ),
 ]
 Weights = Annotated[
-    str, typer.Option("--weights", metavar="NAME|PATH", help="Weights: shipped ones, or a run's.")
+    str,
+    typer.Option(
+        "--weights",
+        metavar="NAME|PATH",
+        help="Weights: shipped ones, a run's, or a fusion's .json.",
+    ),
 ]
 Height = Annotated[
     float | None,

@@ -121,7 +121,10 @@ def _fusion(path: Path, told: Mapping[str, Any], osim: OsimModel | None) -> D3KE
         parts = told["fusion"]
         names, shares = (parts["landmarks"], parts["pictures"]), dict(parts["shares"])
     except (KeyError, TypeError) as error:
-        raise D3keError(f"{path}: no fusion of two networks ({error}).") from error
+        raise D3keError(
+            f"{path}: no fusion of two networks ({error}). Under `fusion` give landmarks, pictures "
+            "and shares."
+        ) from error
     beside = [path.parent / name for name in names]
     found = [own if own.exists() else name for own, name in zip(beside, names, strict=True)]
     landmarks, pictures = (load_weights(source, osim) for source in found)
