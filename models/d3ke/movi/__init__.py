@@ -1,0 +1,1 @@
+"""BML-MoVi as it was published, into markers, cameras and movements."""
