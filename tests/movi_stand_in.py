@@ -96,7 +96,8 @@ def write_movi(root: Path, subjects: tuple[int, ...] = (1, 2, 14), amass: bool =
     for camera in K:
         write_calibration(root / "Calib", camera)
     for subject in subjects:
-        savemat(root / "F_Subjects_1_45" / f"F_v3d_Subject_{subject}.mat", v3d_of(subject))
+        path = root / "F_Subjects_1_45" / f"F_v3d_Subject_{subject}.mat"
+        savemat(path, v3d_of(subject), do_compression=True)  # as MATLAB does
         for camera in K:
             write_video(root / "Videos" / f"F_{camera}_Subject_{subject}_L.avi")
         if amass:

@@ -4,6 +4,7 @@ import zipfile
 import zlib
 from dataclasses import dataclass
 from pathlib import Path
+from tokenize import TokenError
 from typing import Any
 
 import numpy as np
@@ -62,11 +63,12 @@ def read_arrays(path: Path, names: tuple[str, ...]) -> dict[str, NDArray[Any]]:
     """
     if not path.is_file():
         raise D3keError(f"{path}: no such file. Check the name.")
+    faults = (OSError, ValueError, EOFError, KeyError, TokenError, zipfile.BadZipFile, zlib.error)
     try:
         with np.load(path, allow_pickle=False) as file:
             missing = [name for name in names if name not in file]
             found = {name: file[name] for name in names if name not in missing}
-    except (OSError, ValueError, EOFError, KeyError, zipfile.BadZipFile, zlib.error) as error:
+    except faults as error:
         raise D3keError(f"{path}: broken, or not an .npz of numbers. Download it again.") from error
     if missing:
         raise D3keError(f"{path}: has no {', '.join(missing)}. Is it the right file?")

@@ -35,8 +35,9 @@ def frames_used(split: str, markers: MarkerData, count: int) -> NDArray[np.int64
     markers: of the movement at 120 Hz; video frame f is filmed at moment 4 f, or at the last one.
     Training takes even frames whose moment is used (`moved`), other splits every frame.
     """
-    frames = np.arange(count)
+    frames: NDArray[np.int64] = np.arange(count)
     if split != "train" or not len(markers.time):
         return frames
     moments = np.minimum(frames * MOCAP_PER_VIDEO, len(markers.time) - 1)
-    return frames[(frames % STEP == 0) & moved(markers.xyz)[moments]]
+    used: Flags = (frames % STEP == 0) & moved(markers.xyz)[moments]
+    return frames[used]

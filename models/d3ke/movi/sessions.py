@@ -110,8 +110,9 @@ class _Worn:
 
     def __init__(self, v3d: V3d) -> None:
         self.v3d = v3d
-        static = next((one for one in v3d.movements if one.is_static), None)
-        self.static = None if static is None else self._part(static)
+        count = len(v3d.markers.time)
+        poses = (one for one in v3d.movements if one.is_static and one.mocap_first < count)
+        self.static = next((self._part(pose) for pose in poses), None)
 
     def of(self, movement: Movement) -> _Labels:
         return _Labels(self._part(movement), self.static)

@@ -74,8 +74,7 @@ def read_v3d(path: Path | str) -> V3d:
     try:
         person, move = whole.get("subject", {}), _only(whole["move"])
         names = [str(name) for name in np.atleast_1d(move["markerName"])]
-        places = np.asarray(move["markerLocation"], np.float64).reshape(-1, len(names), 3)
-        markers = _marker_data(places, names)
+        markers = _marker_data(np.asarray(move["markerLocation"], np.float64), names)
         movements = _movements(move)
     except (KeyError, TypeError, ValueError, IndexError) as error:
         raise D3keError(
@@ -104,7 +103,7 @@ def _loaded(path: Path) -> dict[str, Any]:
         raise D3keError(
             f"{path}: MATLAB's format 7.3, which is not read. Save it with -v7 in MATLAB."
         ) from error
-    except (MatReadError, OSError, ValueError, TypeError, KeyError, zlib.error) as error:
+    except (MatReadError, OSError, ValueError, TypeError, LookupError, zlib.error) as error:
         raise D3keError(f"{path}: broken, or not a MATLAB file. Download it again.") from error
 
 
@@ -126,8 +125,14 @@ def _only(move: Any) -> Mapping[str, Any]:
 
 def _marker_data(places_mm: Array, names: list[str]) -> MarkerData:
     """Where a name comes twice, the first is the marker on the skin."""
-    known = (np.abs(places_mm) < FARTHEST_MM).all(axis=2) & places_mm.any(axis=2)
-    xyz = np.where(known[..., None], places_mm, np.nan) / 1000 @ GROUND_FROM_MOVI.T
+    if places_mm.ndim != 3 or places_mm.shape[1:] != (len(names), 3):
+        raise ValueError(f"{len(names)} names for markers of {places_mm.shape}")
+    near, filled = np.abs(places_mm) < FARTHEST_MM, places_mm.any(axis=2, keepdims=True)
+    xyz = (
+        np.where(near.all(axis=2, keepdims=True) & filled, places_mm, np.nan)
+        / 1000
+        @ GROUND_FROM_MOVI.T
+    )
     once = [index for index, name in enumerate(names) if names.index(name) == index]
     time = np.arange(len(xyz)) / MOCAP_HZ
     return MarkerData(time, xyz[:, once], tuple(names[index] for index in once))
@@ -156,7 +161,7 @@ def _ranges(flags: Any, count: int) -> Integers:
         whole = whole.T
     if whole.shape != (count, 2):
         raise ValueError(f"{count} movements, but flags of {found.shape[0]} x {found.shape[1]}")
-    ranges: Integers = whole - [1, 0]
+    ranges: Integers = whole - np.array([1, 0])
     if (ranges[:, 0] < 0).any() or (ranges[:, 1] <= ranges[:, 0]).any():
         raise ValueError("a movement that ends before it begins")
     return ranges
