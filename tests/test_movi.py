@@ -226,6 +226,7 @@ def test_a_missing_marker_does_not_hide_the_others() -> None:
 
 def test_training_takes_even_frames_that_moved_and_testing_takes_all() -> None:
     xyz = np.random.default_rng(4).normal(0, 0.003, (82, 3, 3)).cumsum(axis=0)
+    xyz[77:81], xyz[81] = xyz[76], xyz[76] + 0.1  # the last moment is used, those before are not
     markers = MarkerData(np.arange(82) / 120, xyz, ("a", "b", "c"))
     used = slowly_moved(xyz)
     # video frame f is filmed at moment 4 f, or at the last one

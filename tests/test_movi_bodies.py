@@ -27,7 +27,8 @@ CHOSEN = tuple(VERTICES.values())
 @pytest.fixture(scope="module")
 def bodies(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("smplh")
-    write_smplh(folder, "female", CHOSEN)
+    for sex in ("female", "male"):
+        write_smplh(folder, sex, CHOSEN)
     return folder
 
 
@@ -204,6 +205,13 @@ def test_a_movement_that_amass_lacks_or_that_is_another_is_told(
     assert "lasts 0.2 s, the movement 0.8 s" in progress.warnings[1]
 
 
+def test_a_folder_without_body_models_is_refused_at_once(root: Path, tmp_path: Path) -> None:
+    progress = Silent()
+    with pytest.raises(D3keError, match=r"no female/model\.npz"):
+        list(sessions_of(find_movi(root), tmp_path, progress))
+    assert progress.warnings == []
+
+
 def test_without_amass_the_body_model_is_refused(tmp_path: Path, bodies: Path) -> None:
     root = write_movi(tmp_path / "movi", subjects=(2,))
     with pytest.raises(D3keError, match="AMASS"):
@@ -214,10 +222,8 @@ def test_a_body_model_that_is_missing_small_or_broken_is_told(tmp_path: Path) ->
     with pytest.raises(D3keError, match=r"no male/model\.npz"):
         load_smplh(tmp_path, "male")
     path = write_smplh(tmp_path, "male", CHOSEN, betas=10)
-    with pytest.raises(D3keError, match="has 10 shapes, the movement 16"):
-        static_markers(load_smplh(tmp_path, "male"), np.zeros(16))
-    with pytest.raises(D3keError, match="not SMPL"):
-        static_markers(tiny(), np.zeros(16))
+    with pytest.raises(D3keError, match="with 16 shapes: shapedirs differs"):
+        load_smplh(tmp_path, "male")
     path.write_bytes(path.read_bytes()[:5000])
     with pytest.raises(D3keError, match="broken"):
         load_smplh(tmp_path, "male")

@@ -22,7 +22,7 @@ class Amass:
     """A movement of T moments.
 
     sex: of the body model that the shape belongs to; poses: (T, 52, 3) rotation vectors, rad;
-    betas: (S,) shape; trans: (T, 3) m; rate_hz.
+    betas: (16,) shape; trans: (T, 3) m; rate_hz.
     """
 
     sex: str
@@ -44,13 +44,15 @@ def read_amass(path: Path | str) -> Amass:
     poses = np.asarray(arrays["poses"], np.float64)
     trans = np.asarray(arrays["trans"], np.float64)
     rate_hz = float(arrays["mocap_framerate"])
-    if poses.shape != (len(trans), 3 * JOINTS) or trans.shape[1:] != (3,) or not rate_hz > 0:
+    betas = np.asarray(arrays["betas"], np.float64)
+    fits = poses.shape == (len(trans), 3 * JOINTS) and trans.shape[1:] == (3,)
+    if not fits or betas.shape != (16,) or not rate_hz > 0:
         raise D3keError(f"{path}: not a movement of SMPL+H. Take AMASS' BMLmovi as SMPL+H G.")
     gender = arrays["gender"].item()
     return Amass(
         sex=(gender.decode() if isinstance(gender, bytes) else str(gender)).lower(),
         poses=poses.reshape(-1, JOINTS, 3),
-        betas=np.asarray(arrays["betas"], np.float64).ravel(),
+        betas=betas,
         trans=trans,
         rate_hz=rate_hz,
     )

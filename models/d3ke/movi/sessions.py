@@ -69,7 +69,7 @@ def sessions_of(
 
     smplh: the folder of the body model; with it the markers are virtual ones on the bodies of
     AMASS, without it those that the subjects wore. What is left out is told to `progress`.
-    Raises D3keError: `smplh`, but nothing of AMASS is there.
+    Raises D3keError: `smplh`, but nothing of AMASS is there, or that folder has no body models.
     """
     progress = progress or Silent()
     if smplh is not None and not movi.has_amass:
@@ -93,11 +93,11 @@ def sessions_of(
 
 
 class _Models:
-    """The body models of a folder, read once each."""
+    """The body models of a folder, read once each: those that MoVi needs at once."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        self._read: dict[str, BodyModel] = {}
+        self._read = {sex: load_smplh(folder, sex) for sex in ("female", "male")}
 
     def of(self, sex: str) -> BodyModel:
         if sex not in self._read:

@@ -11,11 +11,19 @@ import numpy as np
 from numpy.typing import NDArray
 
 from d3ke.errors import D3keError
-from d3ke.movi.amass import read_arrays
+from d3ke.movi.amass import JOINTS, read_arrays
 
 Array = NDArray[np.float64]
 
-FIELDS = ("v_template", "shapedirs", "posedirs", "J_regressor", "weights", "kintree_table")
+VERTICES, BETAS = 6890, 16
+SHAPES = {
+    "v_template": (VERTICES, 3),
+    "shapedirs": (VERTICES, 3, BETAS),
+    "posedirs": (VERTICES, 3, 9 * (JOINTS - 1)),
+    "J_regressor": (JOINTS, VERTICES),
+    "weights": (VERTICES, JOINTS),
+}
+FIELDS = (*SHAPES, "kintree_table")
 
 
 @dataclass(frozen=True, eq=False)
@@ -45,13 +53,13 @@ class Posed(NamedTuple):
 def load_smplh(folder: Path | str, sex: str) -> BodyModel:
     """The model of a sex, male, female or neutral, from a folder as it is distributed.
 
-    Raises D3keError: no SEX/model.npz in it, broken, or not SMPL+H.
+    Raises D3keError: no SEX/model.npz in it, broken, or not the extended SMPL+H.
     """
     folder = Path(folder)
     found = sorted(path for path in folder.rglob("model.npz") if path.parent.name.lower() == sex)
     if not found:
         raise D3keError(
-            f"{folder}: no {sex}/model.npz. Get the extended SMPL+H model of the AMASS download."
+            f"{folder}: no {sex}/model.npz. Get the extended SMPL+H model that AMASS names."
         )
     return read_smplh(found[0])
 
@@ -59,22 +67,17 @@ def load_smplh(folder: Path | str, sex: str) -> BodyModel:
 def read_smplh(path: Path) -> BodyModel:
     """The body model in an .npz.
 
-    Raises D3keError: no such file, broken, or not SMPL+H.
+    Raises D3keError: no such file, broken, or not the extended SMPL+H.
     """
     arrays = read_arrays(path, FIELDS)
-    tree = arrays["kintree_table"][0].astype(np.int64)
     values = {name: np.asarray(arrays[name], np.float64) for name in FIELDS[:-1]}
-    vertices, joints = len(values["v_template"]), len(tree)
-    expected = {
-        "v_template": (vertices, 3),
-        "shapedirs": (vertices, 3, values["shapedirs"].shape[-1]),
-        "posedirs": (vertices, 3, 9 * (joints - 1)),
-        "J_regressor": (joints, vertices),
-        "weights": (vertices, joints),
-    }
-    wrong = [name for name, shape in expected.items() if values[name].shape != shape]
-    if wrong or (tree[1:] >= np.arange(1, joints)).any():
-        raise D3keError(f"{path}: not SMPL+H: {wrong[0] if wrong else 'kintree_table'} is odd.")
+    tree = np.atleast_2d(arrays["kintree_table"])[0].astype(np.int64)
+    wrong = [name for name, shape in SHAPES.items() if values[name].shape != shape]
+    if wrong or len(tree) != JOINTS or (tree[1:] >= np.arange(1, JOINTS)).any():
+        raise D3keError(
+            f"{path}: not SMPL+H with {BETAS} shapes: {wrong[0] if wrong else FIELDS[-1]} differs. "
+            f"Get the extended SMPL+H model that AMASS names."
+        )
     return BodyModel(
         template=values["v_template"],
         shapes=values["shapedirs"],
@@ -93,7 +96,7 @@ def posed(
     poses: (T, J, 3) rotation vectors, rad; betas: (S,); trans: (T, 3) m.
     """
     chosen = list(vertices)
-    shaped = model.template + model.shapes[..., : len(betas)] @ betas  # (V, 3)
+    shaped = model.template + model.shapes @ betas  # (V, 3)
     rest = model.regressor @ shaped  # (J, 3)
     turns = _rotations(poses)
     bend = (turns[:, 1:] - np.eye(3)).reshape(len(poses), -1)  # (T, 9 (J - 1))

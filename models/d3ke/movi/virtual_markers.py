@@ -3,7 +3,6 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from d3ke.errors import D3keError
 from d3ke.motion.markers import MarkerData
 from d3ke.movi.amass import JOINTS, Amass
 from d3ke.movi.cameras import GROUND_FROM_AMASS, MOCAP_HZ
@@ -39,20 +38,14 @@ GROUND_FROM_REST: Array = np.array([[0.0, 0, 1], [0, 1, 0], [-1, 0, 0]])
 
 
 def virtual_markers(model: BodyModel, motion: Amass, start_s: float = 0.0) -> MarkerData:
-    """The virtual markers of a movement in OpenSim's ground, which begins at `start_s`.
-
-    Raises D3keError where the model has fewer shapes than the movement was fitted with.
-    """
+    """The virtual markers of a movement in OpenSim's ground, which begins at `start_s`."""
     time = start_s + np.arange(len(motion.poses)) / motion.rate_hz
     xyz = _places(model, motion.poses, motion.betas, motion.trans)
     return MarkerData(time, xyz @ GROUND_FROM_AMASS.T, NAMES)
 
 
 def static_markers(model: BodyModel, betas: Array) -> MarkerData:
-    """The virtual markers of a body at rest, a T-pose, for half a second, in OpenSim's ground.
-
-    Raises D3keError as virtual_markers does.
-    """
+    """The virtual markers of a body at rest, a T-pose, for half a second, in OpenSim's ground."""
     count = round(STATIC_S * MOCAP_HZ)
     xyz = _places(model, np.zeros((1, JOINTS, 3)), betas, np.zeros((1, 3)))
     still = np.repeat(xyz @ GROUND_FROM_REST.T, count, axis=0)
@@ -60,15 +53,5 @@ def static_markers(model: BodyModel, betas: Array) -> MarkerData:
 
 
 def _places(model: BodyModel, poses: Array, betas: Array, trans: Array) -> Array:
-    if len(model.template) <= max(VERTICES.values()) or len(model.parents) != JOINTS:
-        raise D3keError(
-            f"a body model of {len(model.template)} vertices and {len(model.parents)} joints is "
-            f"not SMPL+H. Give the folder of the extended SMPL+H model."
-        )
-    if model.shapes.shape[-1] < len(betas):
-        raise D3keError(
-            f"the body model has {model.shapes.shape[-1]} shapes, the movement {len(betas)}. "
-            f"Get the extended SMPL+H model of the AMASS download."
-        )
     found = posed(model, poses, betas, trans, tuple(VERTICES.values()))
     return np.concatenate([found.joints[:, : len(BODY_JOINTS)], found.vertices], axis=1)
