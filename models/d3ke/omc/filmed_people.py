@@ -37,7 +37,6 @@ class FilmedConfig:
     folder: Path
     split_of: tuple[tuple[str, str], ...]
     size: int = 384
-    rate_hz: float = 30.0
 
 
 class Labels(NamedTuple):
@@ -128,7 +127,7 @@ class FilmedPeople:
         found = []
         for path in self.paths:
             recording, labels = self._solved(path)
-            several = runs(usable_frames(labels), recording.video_time, self.config.rate_hz)
+            several = runs(usable_frames(labels), recording.video_time, recording.rate_hz)
             found += [(path, run) for run in several]
         return found
 
@@ -183,7 +182,7 @@ class FilmedPeople:
             "split": plan.split,
             "kind": plan.kind,
             "frames": plan.frames,
-            "rate_hz": self.config.rate_hz,
+            "rate_hz": round(recording.rate_hz, 3),
             "activities": [recording.activity],
             "sources": [f"{recording.subject}/{recording.trial}"],
             "subject": {"id": recording.subject, **recording.facts},

@@ -58,6 +58,11 @@ class Recording:
         """Its name among the recordings of a data set."""
         return f"{self.subject}-{self.trial}-{self.camera}"
 
+    @property
+    def rate_hz(self) -> float:
+        """Frames a second, of those taken from the video."""
+        return float(1 / np.median(np.diff(self.video_time)))
+
     def at_frames(self) -> tuple[Array, Flags, Flags]:
         """Coordinates (V, K) at the video's frames, and which of them, and of markers, are trusted.
 

@@ -1,0 +1,182 @@
+"""The page of a session: one HTML file that says how a person's recordings became labels."""
+
+import io
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+from jinja2 import Environment, FileSystemLoader
+from markupsafe import Markup
+
+from d3ke import __version__
+from d3ke.files import replacing
+from d3ke.omc.story import FilmStory, PersonStory, TakeStory
+from d3ke.omc.trust import LARGEST_ERROR_M
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+TEMPLATES = Path(__file__).parent / "templates"
+INK, SOFT, GRID = "#1d2733", "#5b6b7c", "#dde4ea"
+BLUE, ORANGE, RED = "#2563a8", "#d9822b", "#b3261e"
+MOST_MARKERS = 24  # in a plot: the worst ones
+DOUBTFUL = 0.5  # part of the moments in which a coordinate is trusted, below which it is named
+LIMIT_MM = LARGEST_ERROR_M * 1000
+STYLE = {
+    "font.size": 9,
+    "font.family": "sans-serif",
+    "svg.fonttype": "none",  # text stays text: small, and the reader's own font
+    "svg.hashsalt": "d3ke",  # the same names inside for the same plot
+    "axes.edgecolor": GRID,
+    "axes.labelcolor": INK,
+    "axes.titlelocation": "left",
+    "axes.titlesize": 10,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.grid": True,
+    "grid.color": GRID,
+    "grid.linewidth": 0.6,
+    "xtick.color": SOFT,
+    "ytick.color": SOFT,
+    "legend.frameon": False,
+}
+FACTS = {"height_m": "{:.2f} m", "mass_kg": "{:.1f} kg"}
+
+
+class _Film(NamedTuple):
+    story: FilmStory
+    match: Markup | None
+
+
+class _Take(NamedTuple):
+    story: TakeStory
+    residuals: Markup | None
+    markers: Markup | None
+    doubtful: tuple[str, ...]
+    films: tuple[_Film, ...]
+
+
+def write_session_page(person: PersonStory, path: Path) -> None:
+    """Write the page of a person. Raises D3keError where that cannot be."""
+    text = session_page(person)
+    with replacing(path) as temporary:
+        temporary.write_text(text, encoding="utf-8")
+
+
+def session_page(person: PersonStory) -> str:
+    """The page of a person: HTML that needs no other file."""
+    pages = Environment(loader=FileSystemLoader(TEMPLATES), autoescape=True, trim_blocks=True)
+    shares = [share for take in person.takes for share in take.trusted.values()]
+    return pages.get_template("session.html").render(
+        person=person,
+        facts=[words.format(person.facts[f]) for f, words in FACTS.items() if person.facts.get(f)],
+        takes=[_take(take) for take in person.takes],
+        segments=_segments(person) if person.segments else None,
+        frames=sum(film.frames for take in person.takes for film in take.films),
+        error_mm=_rms([mm for take in person.takes for mm in take.of_marker_mm.values()]),
+        trusted=float(np.mean(shares)) if shares else 0.0,
+        version=__version__,
+    )
+
+
+def _take(take: TakeStory) -> _Take:
+    measured = bool(take.of_marker_mm)
+    return _Take(
+        take,
+        _residuals(take) if measured else None,
+        _markers(take) if measured else None,
+        tuple(name for name, share in take.trusted.items() if share < DOUBTFUL),
+        tuple(_Film(film, _match(film) if film.match.x else None) for film in take.films),
+    )
+
+
+def _residuals(take: TakeStory) -> Markup:
+    with _plot(5.2, 2.6) as (axes, svg):
+        axes.plot(*take.worst_mm, color=ORANGE, linewidth=0.9, label="the worst marker")
+        axes.plot(*take.residuals_mm, color=BLUE, linewidth=1.4, label="all, RMS")
+        axes.axhline(LIMIT_MM, color=RED, linewidth=0.9, linestyle="--", label="trusted below")
+        axes.set(title="Markers off the skeleton", xlabel="time, s", ylabel="mm")
+        axes.set_ylim(0, max(1.5 * LIMIT_MM, 1.1 * _highest(take.residuals_mm.y)))
+        axes.legend(loc="upper right", ncols=3, fontsize=8)
+    return svg()
+
+
+def _markers(take: TakeStory) -> Markup:
+    worst = sorted(take.of_marker_mm.items(), key=lambda pair: -pair[1])[:MOST_MARKERS]
+    names, sizes = zip(*reversed(worst), strict=True)
+    with _plot(5.2, 0.9 + 0.16 * len(worst)) as (axes, svg):
+        colours = [RED if size > LIMIT_MM else BLUE for size in sizes]
+        axes.barh(range(len(names)), sizes, color=colours, height=0.7)
+        axes.set_yticks(range(len(names)), names, fontsize=8)
+        axes.grid(visible=False, axis="y")
+        most = len(worst) < len(take.of_marker_mm)
+        axes.set(title="The worst markers, RMS" if most else "Each marker, RMS", xlabel="mm")
+    return svg()
+
+
+def _segments(person: PersonStory) -> Markup:
+    parts = person.segments[::-1]
+    rows = range(len(parts))
+    with _plot(5.2, 1.4 + 0.28 * len(parts)) as (axes, svg):
+        axes.errorbar(
+            [1000 * part.usual_m for part in parts],
+            rows,
+            xerr=[2000 * part.spread_m for part in parts],
+            fmt="none",
+            ecolor=GRID,
+            elinewidth=7,
+            label="19 of 20 people of this height",
+        )
+        axes.plot([1000 * p.length_m for p in parts], rows, "o", color=BLUE, label="as scaled")
+        axes.set_yticks(rows, [part.name for part in parts])
+        axes.grid(visible=False, axis="y")
+        axes.set(title="Lengths beside what is usual", xlabel="mm")
+        axes.legend(loc="upper left", bbox_to_anchor=(0, -0.22), ncols=2, fontsize=8)
+    return svg()
+
+
+def _match(film: FilmStory) -> Markup:
+    with _plot(10.5, 1.9) as (axes, svg):
+        axes.plot(*film.match, color=BLUE, linewidth=1.2)
+        axes.axvline(film.offset_s, color=ORANGE, linewidth=1.2)
+        axes.set(
+            title="How well the motion in the video and that of the markers agree",
+            xlabel="offset of the markers' clock, s",
+        )
+    return svg()
+
+
+@contextmanager
+def _plot(width: float, height: float) -> Iterator[tuple["Axes", "_Drawn"]]:
+    """Axes of so many inches, and what turns them into SVG after the block."""
+    import matplotlib as mpl
+    from matplotlib.figure import Figure
+
+    with mpl.rc_context(STYLE):
+        figure = Figure((width, height), layout="constrained")
+        drawn = _Drawn()
+        yield figure.subplots(), drawn
+        text = io.StringIO()
+        figure.savefig(text, format="svg", metadata={"Date": None}, transparent=True)
+        drawn.text = text.getvalue()
+
+
+class _Drawn:
+    """A plot as SVG, once its block has ended."""
+
+    text = ""
+
+    def __call__(self) -> Markup:
+        """The element, without what stands before it in a file of its own."""
+        return Markup(self.text[self.text.index("<svg") :])  # matplotlib escapes what it is given
+
+
+def _rms(values: Sequence[float]) -> float | None:
+    return float(np.sqrt(np.mean(np.square(values)))) if values else None
+
+
+def _highest(values: Sequence[float]) -> float:
+    known = [value for value in values if np.isfinite(value)]
+    return max(known, default=0.0)
