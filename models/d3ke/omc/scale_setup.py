@@ -1,0 +1,225 @@
+"""ScaleSetup: which markers measure which bodies, as a set-up of OpenSim's ScaleTool says."""
+
+import math
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import NamedTuple
+from xml.etree.ElementTree import Element
+
+from d3ke.errors import D3keError
+from d3ke.files import read_text
+from d3ke.skeleton import document
+from d3ke.skeleton.default import default_model
+from d3ke.skeleton.joints import Vector3
+
+AXES = "XYZ"
+DEFAULT_STATURE_M = 1.69  # of the default skeleton, with its skin
+SIDES = ("R", "L")
+ROUNDS = 10  # each leaves a tenth to a third of what was missing: below 1e-5 in the end
+POSTURES = 3  # leave 0.3 % of an upper arm, at arms 20 degrees from the body
+# Markers of the default skeleton that lie on muscles, and what they weigh against bony landmarks.
+SOFT, SOFT_WEIGHT = ("THI", "THA", "TIB", "SHN", "UPA", "BIC", "TRI", "FRM", "FRR"), 0.2
+
+
+class Measurement(NamedTuple):
+    """Distances between markers, and the bodies that grow with them.
+
+    pairs: of markers' names; bodies: each with the axes that are scaled, such as ("femur_r", "XYZ");
+    spare: pairs that count where none of `pairs` was recorded.
+    """
+
+    name: str
+    pairs: tuple[tuple[str, str], ...]
+    bodies: tuple[tuple[str, str], ...]
+    spare: tuple[tuple[str, str], ...] = ()
+
+
+class Held(NamedTuple):
+    """A coordinate that the static pose keeps near a value, rad or m; None: the model's default."""
+
+    weight: float
+    value: float | None = None
+
+
+@dataclass(frozen=True)
+class ScaleSetup:
+    """How a model is scaled to a person.
+
+    weights: of markers in the static pose; markers that it leaves out do not count, and where it is
+    empty all weigh 1. held: coordinates that markers hardly tell. manual: factors that are given,
+    instead of measured. time_s: the part of the static trial that counts, s. symmetric: both sides
+    get the mean of their factors. rounds: how often the model is measured and scaled again, since a
+    distance across a joint grows with both bodies; ScaleTool does it once. postures: how often it is
+    measured once more, in the posture that it took in the static trial; ScaleTool measures it in
+    its default posture alone. stature_m: of the unscaled model, where it is known.
+    """
+
+    measurements: tuple[Measurement, ...]
+    weights: Mapping[str, float] = field(default_factory=dict)
+    held: Mapping[str, Held] = field(default_factory=dict)
+    manual: Mapping[str, Vector3] = field(default_factory=dict)
+    time_s: tuple[float, float] = (-math.inf, math.inf)
+    symmetric: bool = True
+    rounds: int = 1
+    postures: int = 0
+    stature_m: float | None = None
+
+
+def read_scale_setup(path: Path) -> ScaleSetup:
+    """The set-up in a file of OpenSim's ScaleTool, or in a measurement set alone.
+
+    Its model, markers, mass and output files are not looked at. Both sides keep their own factors.
+    Raises D3keError: no such file, no measurements and no factors in it, a name or number missing.
+    """
+    root = _parsed(path)
+    tool, scaler = root.find("ScaleTool"), root.find("ScaleTool/ModelScaler")
+    try:
+        measured = _set(path, root if scaler is None else scaler, "MeasurementSet")
+        tasks = None if tool is None else tool.find("MarkerPlacer")
+        tasks = None if tasks is None else _set(path, tasks, "IKTaskSet")
+        order = "measurements" if scaler is None else document.text_of(scaler, "scaling_order")
+        setup = ScaleSetup(
+            tuple(_measurements(measured)) if "measurements" in order else (),
+            dict(_weights(tasks)),
+            dict(_held(tasks)),
+            dict(_manual(path, scaler)) if "manualScale" in order else {},
+            (-math.inf, math.inf) if scaler is None else _time(scaler),
+            symmetric=False,
+        )
+    except D3keError as error:
+        raise D3keError(f"{path}: {error}") from error
+    if not setup.measurements and not setup.manual:
+        raise D3keError(f"{path}: no measurements. Give a set-up of OpenSim's ScaleTool.")
+    return setup
+
+
+def default_scale_setup() -> ScaleSetup:
+    """How the default skeleton is scaled by its own markers: one factor for a body."""
+    pelvis = Measurement(
+        "pelvis",
+        (("RASI", "LASI"), ("RASI", "RPSI"), ("LASI", "LPSI")),
+        (("pelvis", AXES), ("sacrum", AXES)),
+        spare=(("RASI", "SACR"), ("LASI", "SACR"), ("RILC", "LILC")),
+    )
+    torso = Measurement(
+        "torso",
+        (("RSHO", "RASI"), ("LSHO", "LASI"), ("C7", "RPSI"), ("C7", "LPSI"), ("C7", "SACR")),
+        (("torso", AXES),),
+        spare=(("C7", "T10"), ("CLAV", "STRN"), ("RSHO", "LSHO")),
+    )
+    head = Measurement(
+        "head",
+        (("RFHD", "LFHD"), ("RBHD", "LBHD"), ("RFHD", "RBHD"), ("LFHD", "LBHD")),
+        (("head", AXES),),
+        spare=(("REAR", "LEAR"), ("NAS", "VTX")),
+    )
+    limbs = (one for side in SIDES for one in _limbs(side))
+    return ScaleSetup(
+        (pelvis, torso, head, *limbs),
+        weights={
+            marker.name: SOFT_WEIGHT if marker.name[1:] in SOFT else 1.0
+            for marker in default_model().markers
+        },
+        rounds=ROUNDS,
+        postures=POSTURES,
+        stature_m=DEFAULT_STATURE_M,
+    )
+
+
+def _limbs(side: str) -> Iterator[Measurement]:
+    """Arm and leg of one side, R or L, of the default skeleton."""
+    limbs: tuple[tuple[str, str, str, str], ...] = (
+        # name; pairs; spare pairs; bodies
+        ("thigh", "GTR-KNE GTR-KNM", "ASI-KNE", "femur"),
+        ("shank", "KNE-ANK KNM-ANM", "FIB-ANK TTB-ANK", "tibia"),
+        ("foot", "HEE-TOE HEE-MT1 HEE-MT5", "ANK-TOE ANK-MT5", "talus calcn toes"),
+        ("upper arm", "SHO-ELB SHO-ELM", "", "humerus"),
+        ("forearm", "ELB-WRA ELM-WRB", "ELB-WRB", "ulna radius"),
+        ("hand", "WRA-FIN WRB-FIN WRA-HM2 WRB-HM5", "", "hand"),
+    )
+    for name, pairs, spare, bodies in limbs:
+        yield Measurement(
+            f"{name} {side}",
+            tuple(_pairs(pairs, side)),
+            tuple((f"{body}_{side.lower()}", AXES) for body in bodies.split()),
+            tuple(_pairs(spare, side)),
+        )
+
+
+def _pairs(words: str, side: str) -> Iterator[tuple[str, str]]:
+    for pair in words.split():
+        first, second = pair.split("-")
+        yield f"{side}{first}", f"{side}{second}"
+
+
+def _parsed(path: Path) -> Element:
+    try:
+        root = document.parse(read_text(path))
+    except D3keError as error:
+        known = str(error).startswith(str(path))
+        raise error if known else D3keError(f"{path}: {error}") from error
+    return root
+
+
+def _set(path: Path, parent: Element, tag: str) -> Element | None:
+    """A set in a document, or in the file that it names."""
+    found = parent.find(tag)
+    if found is None or "file" not in found.attrib:
+        return found
+    return _parsed(path.parent / found.attrib["file"].strip()).find(tag)
+
+
+def _members(parent: Element | None, tag: str) -> Iterator[Element]:
+    """The members of a set that are to be applied."""
+    for element in () if parent is None else parent.iterfind(f"objects/{tag}"):
+        if document.flag(element, "apply", True):
+            yield element
+
+
+def _measurements(measured: Element | None) -> Iterator[Measurement]:
+    for element in _members(measured, "Measurement"):
+        name = document.name_of(element)
+        pairs = [
+            document.text_of(pair, "markers").split()
+            for pair in element.iterfind("MarkerPairSet/objects/MarkerPair")
+        ]
+        wrong = next((pair for pair in pairs if len(pair) != 2), None)
+        if wrong is not None:
+            raise D3keError(f"{name}: <markers> holds {len(wrong)} names. Give a pair of markers.")
+        bodies = [
+            (document.name_of(body), document.text_of(body, "axes", AXES).replace(" ", "").upper())
+            for body in element.iterfind("BodyScaleSet/objects/BodyScale")
+        ]
+        odd = next((axes for _, axes in bodies if set(axes) - set(AXES)), None)
+        if odd is not None:
+            raise D3keError(f"{name}: <axes> holds {odd}. Give some of X Y Z.")
+        yield Measurement(name, tuple((a, b) for a, b in pairs), tuple(bodies))
+
+
+def _weights(tasks: Element | None) -> Iterable[tuple[str, float]]:
+    for element in _members(tasks, "IKMarkerTask"):
+        yield document.name_of(element), document.number(element, "weight", 1.0)
+
+
+def _held(tasks: Element | None) -> Iterable[tuple[str, Held]]:
+    for element in _members(tasks, "IKCoordinateTask"):
+        name = document.name_of(element)
+        kind = document.text_of(element, "value_type", "default_value")
+        if kind == "from_file":
+            raise D3keError(f"{name}: held at a file's values. Give default_value or manual_value.")
+        value = document.number(element, "value", 0.0) if kind == "manual_value" else None
+        yield name, Held(document.number(element, "weight", 1.0), value)
+
+
+def _manual(path: Path, scaler: Element | None) -> Iterator[tuple[str, Vector3]]:
+    found = None if scaler is None else _set(path, scaler, "ScaleSet")
+    for element in _members(found, "Scale"):
+        x, y, z = document.vector(element, "scales", (1.0,) * 3)
+        yield document.text_of(element, "segment"), (x, y, z)
+
+
+def _time(scaler: Element) -> tuple[float, float]:
+    """The part of the trial that counts; -1 stands for its begin or end."""
+    first, last = document.vector(scaler, "time_range", (-1.0, -1.0))
+    return -math.inf if first == -1 else first, math.inf if last == -1 else last
