@@ -48,9 +48,9 @@ def body_factors(
     """Scale factors of the bodies, by distances between markers.
 
     A measurement's factor is the mean, over its pairs, of the recorded distance over the model's in
-    its `posture` (K,) or its default one; recorded is the mean over a still trial, the median over a moving one. A
-    measurement without markers gets the person's height over the model's, or else the mean of the
-    other measurements. Bodies in no measurement keep their size.
+    a `posture` (K,), else in its default one. Recorded is the mean over a still trial, the median
+    over a moving one. A measurement without markers gets the person's height over the model's, else
+    the mean of the other measurements. Bodies in no measurement keep their size.
     Raises D3keError: no such axis or body, or nothing known.
     Source: OpenSim's ModelScaler.
     """
@@ -156,9 +156,7 @@ def _spread(
     return scales
 
 
-def _without_markers(
-    known: Array, setup: ScaleSetup, height_m: float | None
-) -> tuple[float, str]:
+def _without_markers(known: Array, setup: ScaleSetup, height_m: float | None) -> tuple[float, str]:
     """The factor of bodies that no markers measure, and where it comes from."""
     if height_m is not None and setup.stature_m is not None:
         factor = height_m / setup.stature_m

@@ -17,7 +17,7 @@ AXES = "XYZ"
 DEFAULT_STATURE_M = 1.69  # of the default skeleton, with its skin
 SIDES = ("R", "L")
 ROUNDS = 10  # each leaves a tenth to a third of what was missing: below 1e-5 in the end
-POSTURES = 3  # leave 0.3 % of an upper arm, at arms 20 degrees from the body
+POSTURES = 3  # leave 4e-7 of a factor, arms 20 deg or 85 deg off the trunk
 # Markers of the default skeleton that lie on muscles, and what they weigh against bony landmarks.
 SOFT, SOFT_WEIGHT = ("THI", "THA", "TIB", "SHN", "UPA", "BIC", "TRI", "FRM", "FRR"), 0.2
 
@@ -25,8 +25,8 @@ SOFT, SOFT_WEIGHT = ("THI", "THA", "TIB", "SHN", "UPA", "BIC", "TRI", "FRM", "FR
 class Measurement(NamedTuple):
     """Distances between markers, and the bodies that grow with them.
 
-    pairs: of markers' names; bodies: each with the axes that are scaled, such as ("femur_r", "XYZ");
-    spare: pairs that count where none of `pairs` was recorded.
+    pairs: of markers' names; bodies: each with the axes that are scaled: ("femur_r", "XYZ"); spare:
+    pairs that count where none of `pairs` was recorded.
     """
 
     name: str
@@ -48,11 +48,11 @@ class ScaleSetup:
 
     weights: of markers in the static pose; markers that it leaves out do not count, and where it is
     empty all weigh 1. held: coordinates that markers hardly tell. manual: factors that are given,
-    instead of measured. time_s: the part of the static trial that counts, s. symmetric: both sides
-    get the mean of their factors. rounds: how often the model is measured and scaled again, since a
-    distance across a joint grows with both bodies; ScaleTool does it once. postures: how often it is
-    measured once more, in the posture that it took in the static trial; ScaleTool measures it in
-    its default posture alone. stature_m: of the unscaled model, where it is known.
+    not measured. time_s: the part of the static trial that counts. symmetric: both sides get the
+    mean of their factors. rounds: how often the model is measured and scaled, since a distance
+    across a joint grows with both bodies; ScaleTool does it once. postures: how often that is done
+    again in the posture of the static trial; ScaleTool stays with the model's default posture.
+    stature_m: of the unscaled model, where it is known.
     """
 
     measurements: tuple[Measurement, ...]

@@ -27,9 +27,9 @@ ACCURACY = 1e-8
 class Scaled(NamedTuple):
     """A person's model.
 
-    osim: scaled, with the person's own marker places; scales: (N, 3) of the unscaled model's bodies;
-    marker_errors: (M,) m, how far each marker lay from the measured one in the static pose, before
-    it was moved there; NaN where it was not measured or stays fixed. remarks: what to know.
+    osim: scaled, with the person's own marker places; scales: (N, 3) of the unscaled model's
+    bodies; marker_errors: (M,) m, how far each marker lay from the measured one in the static pose,
+    before it was moved there, NaN where it was not; remarks: what to know.
     """
 
     osim: OsimModel
@@ -120,7 +120,7 @@ def _static_pose(osim: OsimModel, markers: MarkerData) -> MarkerData:
 
 
 def _facing(points: Array, model: Array) -> Array:
-    """Points (M, 3) turned about Y onto a model's, by least squares; as they are where it is near."""
+    """Points (M, 3) turned about Y onto a model's, by least squares, unless they are near."""
     offset, target = points - points.mean(axis=0), model - model.mean(axis=0)
     along = (offset[:, [0, 2]] * target[:, [0, 2]]).sum()
     across = (offset[:, 2] * target[:, 0] - offset[:, 0] * target[:, 2]).sum()
