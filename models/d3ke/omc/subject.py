@@ -100,9 +100,7 @@ def read_facts(path: Path) -> Facts:
     shared = table.get("shared_files", {})
     return Facts(
         path,
-        subject_of(named, str(path))
-        if any(key in named for key in ID + SEX + HEIGHT + MASS)
-        else None,
+        subject_of(named, str(path)) if told else None,
         str(table["activity"]) if "activity" in table else None,
         tuple(path.parent / str(file) for file in shared.values()),
     )
