@@ -10,6 +10,7 @@ from d3ke.errors import D3keError
 from d3ke.motion.markers import MarkerData
 from d3ke.omc.added_markers import read_marker_places, with_markers
 from d3ke.omc.marker_sets import (
+    LOOSE_WEIGHT,
     MarkerSet,
     Measurement,
     built_in_sets,
@@ -21,7 +22,9 @@ from d3ke.skeleton.default import default_model
 from d3ke.skeleton.osim import Marker, OsimModel
 
 LEAST_MARKERS = 6  # recorded and on the model: three for each of two bodies
+LEAST_SHARE = 0.25  # of the recorded markers, or of the model's
 OWN = "the model's own names"
+NEAR = 0.7  # of the letters of two names that are alike
 SHOWN = 5  # names in a message
 
 
@@ -31,8 +34,9 @@ class Matching:
 
     osim: the model, with the markers that were added. names: the model's marker by the recorded
     name. unknown: recorded names that it has no marker for. source: what told. weights: in inverse
-    kinematics, and measurements: for scaling, by the model's names, of what was recorded.
-    remarks: what to know, a line each.
+    kinematics, and measurements: for scaling, by the model's names, of what was recorded. loose:
+    markers of the model whose places are the subject's, not the model's: before a static trial has
+    placed them they count for nothing. remarks: what to know, a line each.
     """
 
     osim: OsimModel
@@ -40,6 +44,7 @@ class Matching:
     unknown: tuple[str, ...]
     source: str
     weights: Mapping[str, float]
+    loose: frozenset[str]
     measurements: tuple[Measurement, ...]
     remarks: tuple[str, ...]
 
@@ -50,13 +55,15 @@ class Matching:
 
 
 class _Route(NamedTuple):
-    """A way to match: its markers by recorded names; lacking: those to add to the model."""
+    """A way to match: the model's markers by recorded names, and the set that knows them.
+
+    lacking: markers to add to the model.
+    """
 
     source: str
     osim: OsimModel
     names: Mapping[str, str]
-    weights: Mapping[str, float]
-    measurements: tuple[Measurement, ...]
+    known: MarkerSet
     lacking: tuple[Marker, ...] = ()
 
 
@@ -81,14 +88,15 @@ def match(osim: OsimModel, recorded: Iterable[str], mapping: Path | None = None)
             osim = _with_places(osim, lacking, mapping)
         chosen = max(_routes(osim, names), key=lambda route: len(route.names))
     unknown = tuple(name for name in names if name not in chosen.names)
-    if len(chosen.names) < LEAST_MARKERS:
+    if not _are_enough(chosen, len(names)):
         raise D3keError(_too_few(chosen, len(names), unknown))
     return Matching(
         osim=with_markers(chosen.osim, chosen.lacking),
         names=chosen.names,
         unknown=unknown,
         source=chosen.source,
-        weights={name: chosen.weights.get(name, 1.0) for name in chosen.names.values()},
+        weights={name: chosen.known.weights.get(name, 1.0) for name in chosen.names.values()},
+        loose=chosen.known.loose.intersection(chosen.names.values()),
         measurements=tuple(_measured(chosen)),
         remarks=(_unknown_remark(chosen, unknown),) if unknown else (),
     )
@@ -96,18 +104,17 @@ def match(osim: OsimModel, recorded: Iterable[str], mapping: Path | None = None)
 
 def _routes(osim: OsimModel, names: Sequence[str]) -> Iterator[_Route]:
     """The model's own names first: of equals, the first counts."""
-    landmarks, known = _landmarks_of(osim)
-    ours = _in_model_names(known, landmarks)
+    landmarks, ours = _landmarks_of(osim)
     own = paired(names, osim.marker_names)
-    yield _Route(OWN, osim, own, ours.weights, ours.measurements)
+    yield _Route(OWN, osim, own, ours)
     for one in built_in_sets():
         found = one.markers_of(names)
         if _has_default_markers(osim):
             lacking = tuple(one.added[m] for m in found.values() if m not in osim.marker_names)
-            yield _Route(one.name, osim, found, one.weights, one.measurements, lacking)
+            yield _Route(one.name, osim, found, one, lacking)
         else:
             there = {name: landmarks[mark] for name, mark in found.items() if mark in landmarks}
-            yield _Route(one.name, osim, there, ours.weights, ours.measurements)
+            yield _Route(one.name, osim, there, ours)
 
 
 def _by_mapping(osim: OsimModel, names: Sequence[str], said: MarkerSet, path: Path) -> _Route:
@@ -119,15 +126,21 @@ def _by_mapping(osim: OsimModel, names: Sequence[str], said: MarkerSet, path: Pa
     told = said.markers_of(names)
     rest = [name for name in names if name not in told]
     free = [name for name in grown.marker_names if name not in told.values()]
-    landmarks, known = _landmarks_of(osim)
-    ours = _in_model_names(known, landmarks)
-    return _Route(
-        said.name,
-        grown,
-        {**told, **paired(rest, free)},
-        {**ours.weights, **said.weights},
-        said.measurements or ours.measurements,
+    ours = _landmarks_of(osim)[1]
+    known = replace(
+        ours,
+        weights={**ours.weights, **dict.fromkeys(said.loose, LOOSE_WEIGHT), **said.weights},
+        loose=ours.loose | said.loose,
+        measurements=said.measurements or ours.measurements,
     )
+    return _Route(said.name, grown, {**told, **paired(rest, free)}, known)
+
+
+def _are_enough(route: _Route, recorded: int) -> bool:
+    """Whether these are the model's markers, and not some that are called alike by chance."""
+    found = len(route.names)
+    share = max(found / max(recorded, 1), found / max(len(route.osim.markers), 1))
+    return found >= LEAST_MARKERS and share >= LEAST_SHARE
 
 
 def _has_default_markers(osim: OsimModel) -> bool:
@@ -135,19 +148,19 @@ def _has_default_markers(osim: OsimModel) -> bool:
 
 
 def _landmarks_of(osim: OsimModel) -> tuple[dict[str, str], MarkerSet]:
-    """The model's marker at each landmark that a set knows, and the set that knows most."""
+    """The model's marker at each landmark that a set knows, and that set in the model's names."""
     if _has_default_markers(osim):
         return {name: name for name in osim.marker_names}, built_in_sets()[0]
     told = [(one.markers_of(osim.marker_names), one) for one in built_in_sets()]
     found, known = max(told, key=lambda pair: len(pair[0]))
-    return {landmark: name for name, landmark in found.items()}, known
-
-
-def _in_model_names(known: MarkerSet, landmarks: Mapping[str, str]) -> MarkerSet:
-    """A set's weights and measurements, by a model's names, as far as it has the landmarks."""
-    weights = {landmarks[mark]: w for mark, w in known.weights.items() if mark in landmarks}
-    measurements = tuple(_translated(one, landmarks) for one in known.measurements)
-    return replace(known, weights=weights, measurements=measurements)
+    names = {landmark: name for name, landmark in found.items()}
+    ours = replace(
+        known,
+        weights={names[mark]: w for mark, w in known.weights.items() if mark in names},
+        loose=frozenset(names[mark] for mark in known.loose if mark in names),
+        measurements=tuple(_translated(one, names) for one in known.measurements),
+    )
+    return names, ours
 
 
 def _translated(one: Measurement, names: Mapping[str, str]) -> Measurement:
@@ -162,7 +175,7 @@ def _translated(one: Measurement, names: Mapping[str, str]) -> Measurement:
 def _measured(route: _Route) -> Iterator[Measurement]:
     """The measurements whose markers were recorded, of bodies that the model has."""
     recorded = {name: name for name in route.names.values()}
-    for one in route.measurements:
+    for one in route.known.measurements:
         found = _translated(one, recorded)
         bodies = tuple(pair for pair in one.bodies if pair[0] in route.osim.body_names)
         if bodies and (found.pairs or found.spare):
@@ -189,7 +202,7 @@ def _require_markers(osim: OsimModel, names: Iterable[str], where: str) -> None:
 def _nearest(osim: OsimModel, name: str) -> str:
     """A word about the model's marker whose name is nearest."""
     known = {plain(own): own for own in osim.marker_names}
-    near = difflib.get_close_matches(plain(name), known, n=1)
+    near = difflib.get_close_matches(plain(name), known, n=1, cutoff=NEAR)
     return f" Did you mean {known[near[0]]}?" if near else ""
 
 
@@ -200,8 +213,8 @@ def _too_few(chosen: _Route, count: int, unknown: Sequence[str]) -> str:
             "that says where they are."
         )
     return (
-        f"only {len(chosen.names)} of {count} recorded markers are on the model, at least "
-        f"{LEAST_MARKERS} are needed; {_told(chosen, unknown)}"
+        f"only {len(chosen.names)} of {count} recorded markers are on the model; "
+        f"{_told(chosen, unknown)}"
     )
 
 
@@ -219,7 +232,7 @@ def _told(chosen: _Route, unknown: Sequence[str]) -> str:
         (
             (name, known[close[0]])
             for name in unknown
-            if (close := difflib.get_close_matches(plain(name), known, n=1))
+            if (close := difflib.get_close_matches(plain(name), known, n=1, cutoff=NEAR))
         ),
         (unknown[0], "..."),
     )

@@ -4,6 +4,7 @@ A marker set is a TOML. Those that ship are in assets/marker_sets and speak of t
 skeleton; a mapping file of a lab is one too, and speaks of the lab's own model:
 
     name = "ours"                      # else the file's name
+    loose = ["?TH1"]                   # strapped anywhere: of use once a static trial placed them
     [names]                            # recorded = the model's marker
     "Hip front ?" = "?ASI"             # ? stands for R and L, and for r and l in a body's name
     T8 = "T10"
@@ -35,9 +36,12 @@ from d3ke.skeleton.osim import Marker
 
 ASSETS = Path(__file__).parents[1] / "assets" / "marker_sets"
 COMMON = "fullbody.toml"  # what the built-in sets share
-KEYS = ("name", "names", "added", "weights", "measurement")
+KEYS = ("name", "loose", "names", "added", "weights", "measurement")
 SIDES = ("R", "L")
 AXES = "XYZ"
+# Skin slides over muscle two to three times as far as over bony landmarks, and weights are one over
+# the square. Source: Leardini et al. 2005, soft tissue artefacts.
+LOOSE_WEIGHT = 0.2
 
 
 class Measurement(NamedTuple):
@@ -55,12 +59,16 @@ class Measurement(NamedTuple):
 
 @dataclass(frozen=True)
 class MarkerSet:
-    """What a set says. names: a model's marker by the recorded name; added: markers by name."""
+    """What a set says. names: a model's marker by the recorded name; added: markers by name.
+
+    loose: markers whose places differ from person to person, until a static trial tells them.
+    """
 
     name: str
     names: Mapping[str, str]
     added: Mapping[str, Marker]
     weights: Mapping[str, float]
+    loose: frozenset[str]
     measurements: tuple[Measurement, ...]
 
     def markers_of(self, recorded: Sequence[str]) -> dict[str, str]:
@@ -99,9 +107,10 @@ def built_in_sets() -> tuple[MarkerSet, ...]:
         if path.name != COMMON:
             one = read_marker_set(path)
             added = {**common.added, **one.added}
-            weights = {**common.weights, **one.weights}
+            loose = common.loose | one.loose
+            weights = {**dict.fromkeys(loose, LOOSE_WEIGHT), **common.weights, **one.weights}
             measurements = (*one.measurements, *common.measurements)
-            found.append(MarkerSet(one.name, one.names, added, weights, measurements))
+            found.append(MarkerSet(one.name, one.names, added, weights, loose, measurements))
     return tuple(found)
 
 
@@ -125,6 +134,7 @@ def read_marker_set(path: Path) -> MarkerSet:
             names=dict(_names(_table(table, "names"))),
             added=dict(_added(_table(table, "added"))),
             weights=dict(_weights(_table(table, "weights"))),
+            loose=frozenset(_loose(table.get("loose", []))),
             measurements=tuple(_measurements(table.get("measurement", []))),
         )
     except D3keError as error:
@@ -155,6 +165,13 @@ def _weights(table: Mapping[str, Any]) -> Iterator[tuple[str, float]]:
             raise D3keError(f"weights: {name} is {weight!r}. Write a number, 0 or more.")
         for one in _sides(name):
             yield one, float(weight)
+
+
+def _loose(names: Any) -> Iterator[str]:
+    if not isinstance(names, list) or not all(isinstance(one, str) for one in names):
+        raise D3keError(f"loose is {names!r}. Write a list of markers.")
+    for name in names:
+        yield from _sides(name)
 
 
 def _measurements(tables: Any) -> Iterator[Measurement]:
