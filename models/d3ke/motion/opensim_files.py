@@ -114,12 +114,13 @@ def read_markers(path: str | os.PathLike[str], warn: Warn = no_warning) -> Marke
     return table.markers
 
 
-def write_markers(target: Target, markers: MarkerData) -> None:
-    """Write a .trc in metres, nan where a marker is missing, to a path or an open text file.
+def write_markers(target: Target, markers: MarkerData, units: str = "m") -> None:
+    """Write a .trc, nan where a marker is missing, to a path or an open text file.
 
+    units: m, or another that OpenSim knows (trc.METRES).
     Raises D3keError where the file cannot be written.
     """
-    _write(target, trc_text(markers, Path(_shown(target)).name))
+    _write(target, trc_text(markers, Path(_shown(target)).name, units))
 
 
 def _coordinate_columns(labels: tuple[str, ...], path: Path) -> tuple[list[int], tuple[str, ...]]:

@@ -67,20 +67,20 @@ def parse_trc(text: str, path: Path) -> MarkerTable:
     return MarkerTable(markers, header["Units"], tuple(_remarks(header, numbers, markers)))
 
 
-def trc_text(markers: MarkerData, name: str) -> Iterator[str]:
-    """The lines of a .trc in metres, with nan where a marker is missing.
+def trc_text(markers: MarkerData, name: str, units: str = "m") -> Iterator[str]:
+    """The lines of a .trc, with nan where a marker is missing.
 
-    name: the file's own name, for the first line.
+    name: the file's own name, for the first line. units: one of METRES.
     """
     rate, frames = f"{markers.rate_hz or 1:.10g}", len(markers.time)
-    values = (rate, rate, frames, len(markers.names), "m", rate, 1, frames)
+    values = (rate, rate, frames, len(markers.names), units, rate, 1, frames)
     yield f"PathFileType\t4\t(X/Y/Z)\t{name}\n"
     yield "\t".join(KEYS) + "\n"
     yield "\t".join(map(str, values)) + "\n"
     yield "Frame#\tTime\t" + "\t\t\t".join(markers.names) + "\t\t\n"
     yield "\t\t" + "\t".join(_axes(len(markers.names))) + "\n\n"
     form = "%d\t" + "\t".join([f"%.{DECIMALS}f"] * (1 + 3 * len(markers.names))) + "\n"
-    places = markers.xyz.reshape(frames, -1)
+    places = markers.xyz.reshape(frames, -1) / METRES[units]
     for frame, (time, row) in enumerate(zip(markers.time, places, strict=True), start=1):
         yield form % (frame, time, *row.tolist())
 
