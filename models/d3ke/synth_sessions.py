@@ -55,7 +55,7 @@ def write_session(laboratory: Laboratory, person: int, folder: Path, truth: Path
     for trial in (session.static, *session.trials):
         write_markers(folder / f"{trial.name}.trc", trial.markers, config.units)
         write_motion(truth / f"{trial.name}.mot", trial.motion)
-    clocks: dict[str, dict[str, Any]] = {}
+    clocks: dict[str, dict[str, dict[str, float]]] = {}
     for number, camera in enumerate(session.cameras):
         name = f"cam{number}"
         told = [folder, truth] if config.calibrated else [truth]
@@ -64,7 +64,11 @@ def write_session(laboratory: Laboratory, person: int, folder: Path, truth: Path
         for trial in session.trials:
             with replacing(folder / f"{trial.name}_{name}.mp4") as temporary:
                 encode(laboratory.film(session, trial, number), temporary, config.video_hz)
-            clocks.setdefault(trial.name, {})[name] = trial.clocks[number]._asdict()
+            video = trial.videos[number]
+            clocks.setdefault(trial.name, {})[name] = {
+                "offset_s": video.offset_s,
+                "drift": video.drift,
+            }
     _write_json(folder / "clip.json", _of_subject(session, folder.name))
     session.model.write(truth / "model.osim")
     _write_json(truth / "sync.json", clocks)

@@ -77,39 +77,39 @@ class LabConfig:
             raise OptionError("a session has a second, a camera and an activity at least.")
 
 
-class Clock(NamedTuple):
-    """Of a video: the time of the markers is (1 + drift) * the video's time + offset_s."""
+class Filmed(NamedTuple):
+    """When a camera filmed. time: (F,) s of its frames, by its own clock, after the first.
 
+    The time of the markers is (1 + drift) * time + offset_s.
+    """
+
+    time: Array
     offset_s: float
     drift: float
 
-    def to_markers(self, video_time: Array) -> Array:
-        """Times of the markers, s."""
-        return (1 + self.drift) * video_time + self.offset_s
+    @property
+    def marker_time(self) -> Array:
+        """The frames in the time of the markers, (F,) s."""
+        return (1 + self.drift) * self.time + self.offset_s
 
 
 @dataclass(frozen=True, eq=False)
 class Trial:
     """One activity. acted: all of it, in the time of the markers; markers: as they were measured.
 
-    clocks, frames: of each camera's video, and how many it has.
+    videos: one of each camera.
     """
 
     name: str
     activity: str
     acted: Motion
     markers: MarkerData
-    clocks: tuple[Clock, ...] = ()
-    frames: tuple[int, ...] = ()
+    videos: tuple[Filmed, ...] = ()
 
     @property
     def motion(self) -> Motion:
         """The coordinates at the times of the markers."""
         return self.acted.at(self.markers.time)
-
-    def filmed(self, camera: int, rate_hz: float) -> Motion:
-        """The coordinates at the frames of a camera, in the time of the markers."""
-        return self.acted.at(self.clocks[camera].to_markers(video_times(self, camera, rate_hz)))
 
 
 @dataclass(frozen=True, eq=False)
@@ -124,11 +124,6 @@ class Session:
     cameras: tuple[Camera, ...]
     looks: tuple[Look, ...]
     stage: Stage
-
-
-def video_times(trial: Trial, camera: int, rate_hz: float) -> Array:
-    """Times of a video's frames after its first, (F,) s."""
-    return np.arange(trial.frames[camera]) / rate_hz
 
 
 class Laboratory:
@@ -169,13 +164,12 @@ class Laboratory:
 
     def film(self, session: Session, trial: Trial, camera: int) -> Iterator[Frame]:
         """The frames of a trial's video, drawn as they are asked for."""
-        rate_hz = self.config.video_hz
         seed = [self.config.seed, session.person, 4, session.trials.index(trial), camera]
         rng = np.random.default_rng(seed)
-        view, look = session.cameras[camera], session.looks[camera]
-        bones = self._bones(session.actor, trial.filmed(camera, rate_hz))
+        view, look, video = session.cameras[camera], session.looks[camera], trial.videos[camera]
+        bones = self._bones(session.actor, trial.acted.at(video.marker_time))
         self._renderer.open(session.stage)
-        for index, time in enumerate(video_times(trial, camera, rate_hz)):
+        for index, time in enumerate(video.time):
             seen = View(view.K, view.size, view.R, view.t, (bones[index],))
             picture = expose(self._renderer.draw(seen).rgb, look, rng)
             yield Frame(index, float(time), picture)
@@ -194,15 +188,12 @@ class Laboratory:
         rng: Generator,
     ) -> Trial:
         """An activity from before the first recording starts until after the last has ended."""
-        seconds = self.config.seconds
-        bounds = EARLY_S if rng.random() < EARLY_SHARE else LATE_S
-        clocks = tuple(Clock(float(rng.uniform(*bounds)), float(drift)) for drift in drifts)
-        offsets = [clock.offset_s for clock in clocks]
-        stop_s = max(0.0, *offsets) + seconds
-        start_s = min(0.0, *offsets)
-        frames = tuple(
-            int((stop_s + TAIL_S - offset) * self.config.video_hz) + 1 for offset in offsets
-        )
+        offsets = rng.uniform(*(EARLY_S if rng.random() < EARLY_SHARE else LATE_S), len(drifts))
+        start_s, stop_s = min(0.0, *offsets), max(0.0, *offsets) + self.config.seconds
+        videos = []
+        for offset, drift in zip(offsets.tolist(), drifts.tolist(), strict=True):
+            frames = int((stop_s + TAIL_S - offset) * self.config.video_hz) + 1
+            videos.append(Filmed(np.arange(frames) / self.config.video_hz, offset, drift))
         count = int((stop_s + TAIL_S - start_s + 2 * EDGE_S) * ACTED_HZ) + 2
         planned = self._studio.library.perform(rng, activity, count, ACTED_HZ)
         if planned.furniture:
@@ -210,7 +201,7 @@ class Laboratory:
         acted = self._acted(actor, planned, start_s - EDGE_S)
         markers = self._measured(worn, actor, acted, stop_s, rng)
         broken = with_gaps(rng, markers.xyz, self.config.marker_hz, self.config.gaps_hz)
-        return Trial(name, activity, acted, replace(markers, xyz=broken), clocks, frames)
+        return Trial(name, activity, acted, replace(markers, xyz=broken), tuple(videos))
 
     def _static(self, actor: Actor, worn: SkinMarkers, rng: Generator) -> Trial:
         """Standing still, arms a little away from the body."""
@@ -228,10 +219,12 @@ class Laboratory:
         return Trial("static", "static", acted, self._measured(worn, actor, acted, STATIC_S, rng))
 
     def _acted(self, actor: Actor, planned: PlannedMotion, start_s: float) -> Motion:
-        """A motion on the floor, from a time on."""
+        """A motion on the floor, about the middle of the laboratory. start_s: its first moment."""
         scales, studio = actor.adult.scales, self._studio
         grounded = ground(studio.skeleton, planned, scales, actor.sole_bodies, actor.soles)
         q = grounded.q.double().numpy()
+        slides = [self.osim.coordinate_names.index(f"pelvis_t{axis}") for axis in "xz"]
+        q[:, slides] -= (q[:, slides].min(axis=0) + q[:, slides].max(axis=0)) / 2
         rotational = tuple(coordinate.rotational for coordinate in self.osim.coordinates)
         time = start_s + np.arange(len(q)) / planned.rate_hz
         return Motion(time, q, self.osim.coordinate_names, rotational).lowpassed(FASTEST_HZ)
@@ -261,14 +254,12 @@ class Laboratory:
 
     def _put_up(self, actor: Actor, trials: list[Trial], rng: Generator) -> tuple[Camera, ...]:
         """Cameras a quarter turn apart, each of which has the person in all of its videos."""
-        heading, rate_hz = rng.uniform(-np.pi, np.pi), self.config.video_hz
-        step = max(1, round(OUTLINE_S * rate_hz))
-        found = []
+        heading, found = rng.uniform(-np.pi, np.pi), []
+        step = max(1, round(OUTLINE_S * self.config.video_hz))
         for camera in range(self.config.cameras):
             outlines = []
             for trial in trials:
-                whole = trial.filmed(camera, rate_hz)
-                some = replace(whole, time=whole.time[::step], q=whole.q[::step])
+                some = trial.acted.at(trial.videos[camera].marker_time[::step])
                 bones = self._bones(actor, some)
                 outlines.append(skin_points(actor.adult, bones, outline_vertices()).reshape(-1, 3))
             points = np.concatenate(outlines).astype(np.float64)
