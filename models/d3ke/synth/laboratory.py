@@ -192,8 +192,9 @@ class Laboratory:
         start_s, stop_s = min(0.0, *offsets), max(0.0, *offsets) + self.config.seconds
         videos = []
         for offset, drift in zip(offsets.tolist(), drifts.tolist(), strict=True):
-            frames = int((stop_s + TAIL_S - offset) * self.config.video_hz) + 1
-            videos.append(Filmed(np.arange(frames) / self.config.video_hz, offset, drift))
+            seconds = (stop_s + TAIL_S - offset) / (1 + drift)
+            time = np.arange(int(seconds * self.config.video_hz) + 1) / self.config.video_hz
+            videos.append(Filmed(time, offset, drift))
         count = int((stop_s + TAIL_S - start_s + 2 * EDGE_S) * ACTED_HZ) + 2
         planned = self._studio.library.perform(rng, activity, count, ACTED_HZ)
         if planned.furniture:
