@@ -64,10 +64,12 @@ def read(path: Path) -> NDArray[np.float64]:
     """The height, then the segments' lengths between landmarks, of all people, m."""
     with gzip.open(path, "rt", encoding="latin-1") as text:
         table = pd.read_csv(text)
-    columns = [table["stature"]]
-    for name in SEGMENTS:
-        columns.append(sum(sign * table[column] for column, sign in COLUMNS[name].items()))
-    return np.stack([np.asarray(one, np.float64) for one in columns], axis=1) / 1000
+    parts: list[dict[str, int]] = [{"stature": 1}, *(COLUMNS[name] for name in SEGMENTS)]
+    columns = [
+        np.sum([sign * np.asarray(table[name], np.float64) for name, sign in part.items()], axis=0)
+        for part in parts
+    ]
+    return np.stack(columns, axis=1) / 1000
 
 
 def fitted(groups: list[NDArray[np.float64]]) -> dict[str, list[float]]:

@@ -104,9 +104,8 @@ def _static_pose(osim: OsimModel, markers: MarkerData) -> MarkerData:
     Places on a body don't depend on where the person stood, and a solver that begins half a turn
     away may not find the way.
     """
-    seen = np.isfinite(markers.xyz).all(axis=2).any(axis=0)
-    names = [n for n, known in zip(markers.names, seen, strict=True) if known]
-    names = [name for name in names if name in osim.marker_names]
+    seen = np.flatnonzero(np.isfinite(markers.xyz).all(axis=2).any(axis=0))
+    names = [markers.names[place] for place in seen if markers.names[place] in osim.marker_names]
     if len(names) < LEAST_MARKERS:
         raise D3keError(
             f"the static trial has {len(names)} of the model's markers; a pose needs "

@@ -48,16 +48,15 @@ def factors_against_anthropometry(
 ) -> tuple[Segment, ...]:
     """The segments of a scaled model beside adults' of the same height.
 
-    scales: (N, 3) of the bodies of `osim`; sex: "woman", "man" or None. What the model lacks is left
-    out, and all of it for a person smaller or larger than anybody who was measured.
+    scales: (N, 3) of the bodies of `osim`; sex: "woman", "man" or None. What the model lacks is
+    left out, and all of it for a person smaller or larger than anybody who was measured.
     Source: ANSUR II (2012), 4,082 men and 1,986 women; the unscaled default skeleton counts as an
     average adult of 1.69 m, see assets/build_segments.py.
     """
     table = _table()
-    low, high = table["heights_m"]
-    if not low <= height_m <= high:
+    if not table.heights_m[0] <= height_m <= table.heights_m[1]:
         return ()
-    lines = table[sex or "either"]
+    lines = table.lines[sex or "either"]
     return tuple(
         Segment(name, length, lines[name][0] + lines[name][1] * height_m, lines[name][2])
         for name, length in segment_lengths(osim, scales).items()
@@ -96,7 +95,14 @@ def segment_lengths(osim: OsimModel, scales: Array) -> dict[str, float]:
     return lengths
 
 
+class Table(NamedTuple):
+    """Straight lines by sex and segment (level, slope, standard deviation); heights that it has."""
+
+    heights_m: tuple[float, float]
+    lines: dict[str, dict[str, list[float]]]
+
+
 @cache
-def _table() -> dict[str, dict[str, list[float]]]:
-    table: dict[str, dict[str, list[float]]] = json.loads(ASSET.read_text(encoding="utf-8"))
-    return table
+def _table() -> Table:
+    found = json.loads(ASSET.read_text(encoding="utf-8"))
+    return Table(tuple(found["heights_m"]), {sex: found[sex] for sex in ("man", "woman", "either")})
