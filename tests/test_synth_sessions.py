@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from d3ke.errors import D3keError, OptionError
 from d3ke.files import content_hash
+from d3ke.motion.c3d import read_c3d
 from d3ke.motion.markers import MarkerData
 from d3ke.motion.motion import Motion
 from d3ke.motion.opensim_files import read_markers, read_motion
@@ -26,6 +27,7 @@ from d3ke.synth_sessions import write_session
 from d3ke.vision.camera import Camera
 from d3ke.vision.video import Video
 from tests.opensim_oracle import opensim
+from tests.small_data import small_data
 
 Array = NDArray[np.float64]
 
@@ -167,7 +169,7 @@ def seen(written: Written, trial: str, video_time: Array, late_s: float = 0.0) -
     motion = read_motion(written.truth / f"{trial}.mot")
     shown = motion.at((1 + clock["drift"]) * video_time + clock["offset_s"] + late_s)
     known = np.isfinite(shown.q).all(axis=1)
-    pixels = np.full((len(known), len(written.session.model.markers), 2), np.nan)
+    pixels = np.full((len(video_time), len(written.session.model.markers), 2), np.nan)
     some = Motion(shown.time[known], shown.q[known], shown.names, shown.rotational)
     camera = Camera.from_calibration(written.truth / "camera_cam0.json", CONFIG.size)
     pixels[known] = camera.project(opensim_markers(written.truth / "model.osim", some))
@@ -263,6 +265,29 @@ def test_two_cameras_see_everyone_from_two_sides(laboratory: Laboratory) -> None
             q = trial.acted.at(trial.videos[number].marker_time).q
             pixels = camera.project(posed(skeleton, q).markers)
             assert ((pixels >= 0) & (pixels <= np.array(config.size) - 1)).all()
+
+
+def test_recordings_are_acted_and_kept_as_c3d(laboratory: Laboratory, tmp_path: Path) -> None:
+    config = replace(
+        CONFIG,
+        size=(64, 48),
+        activities=("bend",),
+        motions=small_data(tmp_path) / "motions",
+        files="c3d",
+        calibrated=False,
+    )
+    other = Laboratory(config, default_model())
+    session = write_session(other, PERSON, tmp_path / "session", tmp_path / "truth")
+    other.close()
+    trial = session.trials[0]
+    bent = np.degrees(trial.motion.column("knee_angle_r"))
+    assert bent.min() < 20
+    assert bent.max() > 40  # deg: the recording bends the knee from 0 to 57
+    again = read_c3d(tmp_path / "session" / "bend.c3d")
+    np.testing.assert_allclose(again.xyz, trial.markers.xyz, atol=1e-6)  # m, in 32 bits
+    np.testing.assert_allclose(again.time, trial.markers.time)
+    names = {path.name for path in (tmp_path / "session").iterdir()}
+    assert names == {"static.c3d", "bend.c3d", "bend_cam0.mp4", "clip.json"}
 
 
 def test_what_cannot_be_made_is_told(laboratory: Laboratory, tmp_path: Path) -> None:

@@ -8,6 +8,7 @@ from typing import Any
 
 from d3ke.errors import D3keError
 from d3ke.files import replacing
+from d3ke.motion.c3d import write_c3d
 from d3ke.motion.opensim_files import write_markers, write_motion
 from d3ke.progress import Progress, Silent
 from d3ke.report.overlay import encode
@@ -42,8 +43,8 @@ def write_sessions(
 def write_session(laboratory: Laboratory, person: int, folder: Path, truth: Path) -> Session:
     """Write a person's recordings, and the truth about them; return both.
 
-    folder: static.trc, <trial>.trc, <trial>_cam0.mp4, camera_cam0.json where they are calibrated,
-    and clip.json, which tells who it is.
+    folder: static.trc, <trial>.trc (or .c3d), <trial>_cam0.mp4, camera_cam0.json where they are
+    calibrated, and clip.json, which tells who it is.
     truth: model.osim with the markers as they were stuck on, .mot of all trials at the times of
     the markers, camera_cam0.json, and sync.json: offset_s and drift of every video, the time of
     the markers being (1 + drift) * the video's time + offset_s.
@@ -53,7 +54,11 @@ def write_session(laboratory: Laboratory, person: int, folder: Path, truth: Path
         _make(place)
     session, config = laboratory.session(person), laboratory.config
     for trial in (session.static, *session.trials):
-        write_markers(folder / f"{trial.name}.trc", trial.markers, config.units)
+        markers = folder / f"{trial.name}.{config.files}"
+        if config.files == "c3d":
+            write_c3d(markers, trial.markers)
+        else:
+            write_markers(markers, trial.markers, config.units)
         write_motion(truth / f"{trial.name}.mot", trial.motion)
     clocks: dict[str, dict[str, dict[str, float]]] = {}
     for number, camera in enumerate(session.cameras):

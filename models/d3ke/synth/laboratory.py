@@ -48,11 +48,12 @@ OUTLINE_S = 0.3  # the person is looked at so often when a camera is put up
 class LabConfig:
     """All that recordings follow from, beside the skeleton.
 
-    activities: one trial each, of those that need no furniture; seconds: that markers and video of
-    a trial share; size: of pictures, px; noise_m: standard deviation along each axis; placement_m:
-    how far markers are stuck beside their places; skin: how far it moves, 1 as usual; gaps_hz: of
-    each marker, a second; drift: the most by which the two clocks' speeds differ; units: of .trc;
-    calibrated: whether the session tells its cameras.
+    activities: one trial each, of those that need no furniture, or recordings in the folder of
+    `motions`; seconds: that markers and video of a trial share; size: of pictures, px; noise_m:
+    standard deviation along each axis; placement_m: how far markers are stuck beside their places;
+    skin: how far it moves, 1 as usual; gaps_hz: of each marker, a second; drift: the most by which
+    the two clocks' speeds differ; files: of markers, units: of .trc; calibrated: whether the
+    session tells its cameras.
     """
 
     seed: int = 0
@@ -67,8 +68,10 @@ class LabConfig:
     skin: float = 1.0
     gaps_hz: float = 0.02
     drift: float = 2e-4
+    files: Literal["trc", "c3d"] = "trc"
     units: Literal["m", "mm"] = "m"
     calibrated: bool = True
+    motions: Path | None = None
     wardrobe: Path | None = None
     backgrounds: Path | None = None
 
@@ -132,7 +135,11 @@ class Laboratory:
     def __init__(self, config: LabConfig, osim: OsimModel) -> None:
         self.config, self.osim = config, osim
         of_people = SynthConfig(
-            0, config.seed, wardrobe=config.wardrobe, backgrounds=config.backgrounds
+            frames=0,
+            seed=config.seed,
+            motions=config.motions,
+            wardrobe=config.wardrobe,
+            backgrounds=config.backgrounds,
         )
         self._studio = Studio(of_people, osim)
         self._exact = SkeletalModel(osim, torch.float64)
@@ -196,13 +203,24 @@ class Laboratory:
             time = np.arange(int(seconds * self.config.video_hz) + 1) / self.config.video_hz
             videos.append(Filmed(time, offset, drift))
         count = int((stop_s + TAIL_S - start_s + 2 * EDGE_S) * ACTED_HZ) + 2
-        planned = self._studio.library.perform(rng, activity, count, ACTED_HZ)
-        if planned.furniture:
-            raise D3keError(f"{activity}: needs furniture, which no session has. Choose another.")
+        planned = self._planned(rng, activity, count)
         acted = self._acted(actor, planned, start_s - EDGE_S)
         markers = self._measured(worn, actor, acted, stop_s, rng)
         broken = with_gaps(rng, markers.xyz, self.config.marker_hz, self.config.gaps_hz)
-        return Trial(name, activity, acted, replace(markers, xyz=broken), tuple(videos))
+        markers = replace(markers, xyz=broken)
+        return Trial(name, planned.activity, acted, markers, tuple(videos))
+
+    def _planned(self, rng: Generator, activity: str, frames: int) -> PlannedMotion:
+        """A recording of that name, or a procedural motion. Raises D3keError: it is unfit."""
+        library = self._studio.library
+        recorded = next((one for one in library.recordings if one.name == activity), None)
+        if recorded is None:
+            planned = library.perform(rng, activity, frames, ACTED_HZ)
+        else:
+            planned = library.play(rng, recorded, frames, ACTED_HZ)
+        if planned.furniture:
+            raise D3keError(f"{activity}: needs furniture, which no session has. Choose another.")
+        return planned
 
     def _static(self, actor: Actor, worn: SkinMarkers, rng: Generator) -> Trial:
         """Standing still, arms a little away from the body."""
