@@ -20,7 +20,7 @@ from d3ke.skeleton import default_model
 from tests.movi_stand_in import write_amass, write_movi, write_smplh
 
 Array = NDArray[np.float64]
-ASSETS = Path(__file__).parents[1] / "models" / "d3ke" / "assets" / "marker_sets"
+ASSETS = Path(__file__).parents[1] / "models" / "d3ke" / "assets" / "movi"
 CHOSEN = tuple(VERTICES.values())
 
 
@@ -159,12 +159,12 @@ def test_names_of_virtual_markers_are_all_different() -> None:
     assert len(set(VERTICES.values())) == 66
 
 
-@pytest.mark.parametrize("name", ["movi.toml", "movi_smplh.toml"])
+@pytest.mark.parametrize("name", ["worn.toml", "smplh.toml"])
 def test_a_mapping_names_markers_of_our_skeleton_once_each(name: str) -> None:
-    pairs = tomllib.loads((ASSETS / name).read_text())["markers"]
+    pairs = tomllib.loads((ASSETS / name).read_text())["names"]
     assert len(set(pairs.values())) == len(pairs) > 30
     assert set(pairs.values()) <= set(default_model().marker_names)
-    if name == "movi_smplh.toml":
+    if name == "smplh.toml":
         assert set(pairs) <= set(NAMES)
     sides = {"L": "R", "R": "L"}
     for recorded, model in pairs.items():

@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 
 from d3ke.errors import D3keError
-from d3ke.omc.story import Curve, FilmStory, PersonStory, Segment, TakeStory, as_text
+from d3ke.omc.segments import Segment
+from d3ke.omc.story import Curve, FilmStory, PersonStory, TakeStory, as_text
 from d3ke.report.session_page import session_page, write_session_page
 
 NASTY = "<script>alert(1)</script> & co"

@@ -28,10 +28,11 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 from d3ke.errors import D3keError
 from d3ke.files import read_text
+from d3ke.omc.scale_setup import Measurement
 from d3ke.skeleton.osim import Marker
 
 ASSETS = Path(__file__).parents[1] / "assets" / "marker_sets"
@@ -42,19 +43,6 @@ AXES = "XYZ"
 # Skin slides over muscle two to three times as far as over bony landmarks, and weights are one over
 # the square. Source: Leardini et al. 2005, soft tissue artefacts.
 LOOSE_WEIGHT = 0.2
-
-
-class Measurement(NamedTuple):
-    """Distances between markers, and the bodies that grow with them.
-
-    pairs: of markers' names; bodies: each with the axes that are scaled, as in ("femur_r", "XYZ");
-    spare: pairs that count where none of `pairs` was recorded.
-    """
-
-    name: str
-    pairs: tuple[tuple[str, str], ...]
-    bodies: tuple[tuple[str, str], ...]
-    spare: tuple[tuple[str, str], ...] = ()
 
 
 @dataclass(frozen=True)

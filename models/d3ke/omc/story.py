@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 
 from d3ke.errors import D3keError
 from d3ke.files import read_text, replacing
+from d3ke.omc.segments import Segment
 
 
 class Curve(NamedTuple):
@@ -16,15 +17,6 @@ class Curve(NamedTuple):
 
     x: tuple[float, ...]
     y: tuple[float, ...]
-
-
-class Segment(NamedTuple):
-    """A part of the body, as scaled, and as people of that height have it, m."""
-
-    name: str
-    length_m: float
-    usual_m: float
-    spread_m: float
 
 
 @dataclass(frozen=True)

@@ -121,13 +121,13 @@ def _segments(person: PersonStory) -> Markup:
     rows = range(len(parts))
     with _plot(5.2, 1.4 + 0.28 * len(parts)) as (axes, svg):
         axes.errorbar(
-            [1000 * part.usual_m for part in parts],
+            [1000 * part.adults_m for part in parts],
             rows,
-            xerr=[2000 * part.spread_m for part in parts],
+            xerr=[2000 * part.sd_m for part in parts],
             fmt="none",
             ecolor=GRID,
             elinewidth=7,
-            label="19 of 20 people of this height",
+            label="19 of 20 adults of this height",
         )
         axes.plot([1000 * p.length_m for p in parts], rows, "o", color=BLUE, label="as scaled")
         axes.set_yticks(rows, [part.name for part in parts])
