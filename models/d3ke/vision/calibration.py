@@ -29,6 +29,10 @@ SIZE = ("image_size", "size")
 WIDTH, HEIGHT = ("image_width", "image_Width", "width"), ("image_height", "image_Height", "height")
 
 
+class NoCameraError(D3keError):
+    """A file that can be read, but is no calibration."""
+
+
 class Calibration(NamedTuple):
     """One camera's figures as its file has them, not checked; None where the file has none.
 
@@ -48,10 +52,27 @@ def read_calibration(path: Path, name: str | None = None) -> Calibration:
     Raises D3keError: missing or unreadable file, no camera in it, several and none of that name,
     a fisheye model.
     """
+    return _calibration(path, _chosen(path, _found(path), name))
+
+
+def read_calibrations(path: Path) -> dict[str, Calibration]:
+    """All cameras of a file by name. Raises D3keError as `read_calibration` does."""
+    return {name: _calibration(path, table) for name, table in _found(path).items()}
+
+
+def words(name: str) -> set[str]:
+    """The words and numbers of a name, numbers without leading zeros: cam_01 is cam1."""
+    return {part.lstrip("0") or "0" for part in re.findall(r"[a-z]+|\d+", name.lower())}
+
+
+def _found(path: Path) -> dict[str, Mapping[str, Any]]:
     cameras = dict(_cameras(_parsed(path), path.stem))
     if not cameras:
-        raise D3keError(f"{path}: holds no camera matrix. Name a calibration file.")
-    found = _chosen(path, cameras, name)
+        raise NoCameraError(f"{path}: holds no camera matrix. Name a calibration file.")
+    return cameras
+
+
+def _calibration(path: Path, found: Mapping[str, Any]) -> Calibration:
     if found.get("fisheye"):
         raise D3keError(f"{path}: a fisheye camera. Calibrate with the pinhole model instead.")
     return Calibration(
@@ -117,7 +138,7 @@ def _chosen(
 ) -> Mapping[str, Any]:
     if len(cameras) == 1:
         return next(iter(cameras.values()))
-    fitting = [known for known in cameras if name is not None and _words(known) <= _words(name)]
+    fitting = [known for known in cameras if name is not None and words(known) <= words(name)]
     if name in cameras:
         return cameras[name]
     if len(fitting) == 1:
@@ -126,11 +147,6 @@ def _chosen(
         f"{path}: holds {len(cameras)} cameras ({', '.join(cameras)}) and none is named after the "
         f"clip. Give a file with one of them."
     )
-
-
-def _words(name: str) -> set[str]:
-    """The words and numbers of a name, numbers without leading zeros: cam_01 is cam1."""
-    return {part.lstrip("0") or "0" for part in re.findall(r"[a-z]+|\d+", name.lower())}
 
 
 def _first(table: Mapping[str, Any], names: tuple[str, ...]) -> Any:

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from d3ke.errors import D3keError, OptionError
-from d3ke.vision.calibration import read_calibration
+from d3ke.vision.calibration import Calibration, read_calibration
 from d3ke.vision.video import Video
 
 Array = NDArray[np.float64]
@@ -85,7 +85,14 @@ class Camera:
         are no camera's, or another shape of picture than the one calibrated.
         """
         path = Path(path)
-        found = read_calibration(path, name)
+        return cls.from_figures(path, read_calibration(path, name), size)
+
+    @classmethod
+    def from_figures(cls, path: Path, found: Calibration, size: tuple[int, int]) -> "Camera":
+        """A camera whose figures a file holds, scaled to a picture of `size` px.
+
+        Raises D3keError: figures that are no camera's, or another shape of picture.
+        """
         K = _checked_K(path, found.K)
         K = K if found.size is None else _scaled_K(path, K, found.size, size)
         return cls(
@@ -93,8 +100,8 @@ class Camera:
             size=size,
             source=f"calibration file {path.name}",
             distortion=_checked_distortion(path, found.distortion),
-            R=_checked_R(path, found.R),
-            t=_checked_t(path, found.t),
+            R=rotation_in(path, found.R),
+            t=translation_in(path, found.t),
         )
 
     @property
@@ -216,7 +223,8 @@ def _checked_distortion(path: Path, value: object) -> Array:
     return np.pad(found, (0, 5))[:5]
 
 
-def _checked_R(path: Path, value: object) -> Array:
+def rotation_in(path: Path, value: object) -> Array:
+    """A file's rotation as a matrix (3, 3). Raises D3keError where it is none."""
     if value is None:
         return np.eye(3)
     R = _numbers(path, value, "rotation", ((3,), (3, 3)))
@@ -231,7 +239,8 @@ def _checked_R(path: Path, value: object) -> Array:
     return R
 
 
-def _checked_t(path: Path, value: object) -> Array:
+def translation_in(path: Path, value: object) -> Array:
+    """A file's translation, (3,). Raises D3keError where it is none."""
     return np.zeros(3) if value is None else _numbers(path, value, "translation", ((3,),))
 
 
