@@ -60,8 +60,12 @@ class MarkerSet:
     measurements: tuple[Measurement, ...]
 
     def markers_of(self, recorded: Sequence[str]) -> dict[str, str]:
-        """Which of its markers recorded names are, as far as it knows them."""
-        return {ours: self.names[theirs] for ours, theirs in paired(recorded, self.names).items()}
+        """Which of its markers recorded names are, as far as it knows them, each once."""
+        found: dict[str, str] = {}
+        for ours, theirs in paired(recorded, self.names).items():
+            if self.names[theirs] not in found.values():
+                found[ours] = self.names[theirs]
+        return found
 
 
 def plain(name: str) -> str:
