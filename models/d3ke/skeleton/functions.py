@@ -32,6 +32,10 @@ class Line:
         """The function multiplied by a number."""
         return Line(tuple(c * factor for c in self.coefficients), self.constant * factor)
 
+    def slope(self, argument: int) -> "Line":
+        """The function's derivative by one of its coordinates."""
+        return Line((0.0,) * len(self.coefficients), self.coefficients[argument])
+
 
 @dataclass(frozen=True)
 class Piecewise:
@@ -55,6 +59,12 @@ class Piecewise:
         """The function multiplied by a number."""
         scaled = tuple(tuple(c * factor for c in row) for row in self.coefficients)
         return Piecewise(self.starts, self.anchors, scaled)
+
+    def slope(self, argument: int) -> "Piecewise":
+        """The function's derivative by its one coordinate."""
+        assert argument == 0
+        rows = (tuple(i * c for i, c in enumerate(row))[1:] or (0.0,) for row in self.coefficients)
+        return Piecewise(self.starts, self.anchors, tuple(rows))
 
 
 Function: TypeAlias = Line | Piecewise

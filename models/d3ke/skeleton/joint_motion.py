@@ -89,7 +89,8 @@ class JointMotion(nn.Module):
             places = torch.addmm(places, self.slides, slid)
         places = places.view(-1, 3, places.shape[1])  # (J, 3, P or 1)
         if len(self.rollers):
-            places = places.index_add(0, self.rollers, self._rolled(rotations, radii))
+            whole = places.expand(-1, -1, q.shape[1])  # shared by all poses where nothing slides
+            places = whole.index_add(0, self.rollers, self._rolled(rotations, radii))
         places = places - _turned(rotations, child_points.view(-1, 3, child_points.shape[1]))
         return torch.cat([rotations, places[:, :, None]], dim=2)
 

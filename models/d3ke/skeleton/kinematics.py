@@ -52,7 +52,7 @@ class SkeletalModel(nn.Module):
         self.motion = JointMotion(osim, self.tree.joints, dtype)
         self.root_joint = RootJoint(osim, dtype)
         self.couplers = nn.ModuleList()
-        for stage in _coupler_stages(osim.couplers):
+        for stage in coupler_stages(osim.couplers):
             self.couplers.append(CouplerStage(stage, osim, dtype))
         bodies = osim.body_names
         joint_bodies = [bodies.index(joint.child.body) for joint in osim.joints]
@@ -183,7 +183,7 @@ class CouplerStage(nn.Module):
         return torch.cat([q, dependent]).index_select(0, self.take)
 
 
-def _coupler_stages(couplers: Sequence[Coupler]) -> list[list[Coupler]]:
+def coupler_stages(couplers: Sequence[Coupler]) -> list[list[Coupler]]:
     """The couplers in an order in which each one's coordinate is known when it is needed."""
     stages, waiting = [], list(couplers)
     while waiting:
