@@ -1,0 +1,134 @@
+"""MarkerTrack: the free coordinates of a trial, solved frame by frame, many frames at once."""
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from d3ke.motion import filters
+from d3ke.omc.least_squares import Bounds, Minimum, minimised
+from d3ke.omc.marker_fit import MarkerFit, Targets
+from d3ke.omc.root_start import root_start
+from d3ke.posing import in_parts
+from d3ke.skeleton.functions import Line
+from d3ke.skeleton.osim import OsimModel
+
+Array = NDArray[np.float64]
+
+COARSE_S = 0.1  # at most between the frames that are solved first
+LEAST_COARSE = 64  # frames to solve first: fewer take hardly less time
+FINER = 4  # times as many frames are solved next
+FAR, NEAR = 1e-2, 1e-6  # damping of the first step from another posture, and from a neighbour's
+WORSE, WORSE_M2 = 1.3, 1e-6  # a cost over this times a neighbour's and more: another minimum?
+JUMP = 0.5  # rad or m from a neighbour: likewise
+BETTER, SAME = 0.999, 1.0001  # of a cost: another minimum's, and one not to be told apart
+MENDINGS = 100  # times that neighbours are asked
+
+
+class MarkerTrack:
+    """The frames of a trial, and what has been found of them.
+
+    First some frames are solved, a tenth of a second apart, from the default posture where the
+    root's markers are; then those between, from the motion through their neighbours. A frame that
+    came out worse than a neighbour, or far from it, is solved again from there.
+    values: (T, F) rad or m. cost: (T,) m2, NaN where not solved. converged: (T,).
+    """
+
+    def __init__(self, fit: MarkerFit, targets: Targets, time: Array) -> None:
+        coordinates = fit.skeleton.osim.coordinates
+        free = [coordinates[place] for place in fit.free.tolist()]
+        ranges = [c.range if c.clamped else (-np.inf, np.inf) for c in free]
+        plain = plain_angles(fit.skeleton.osim)
+        self.fit, self.targets, self.time = fit, targets, time
+        self.bounds = Bounds(*torch.tensor(ranges, dtype=torch.float64).reshape(-1, 2).T)
+        self.plain = [column for column, c in enumerate(free) if c.name in plain]
+        self.values = fit.default[fit.free].repeat(len(time), 1)
+        self.cost = self.values.new_full((len(time),), torch.nan)
+        self.converged = torch.zeros(len(time), dtype=torch.bool)
+
+    def solve(self, frames: Tensor) -> None:
+        """Solve these frames, the numbers of which rise."""
+        longest = min(COARSE_S * filters.rate_hz(self.time), len(frames) / LEAST_COARSE)
+        stride = FINER ** int(np.log(max(longest, 1.0)) / np.log(FINER) + 1e-9)
+        done = torch.cat([frames[:-1:stride], frames[-1:]])
+        self._store(done, self._minimised(done, root_start(self.fit, self.targets.at(done)), FAR))
+        self._unwrap(done)
+        self._mend(done)
+        while stride > 1:
+            stride //= FINER
+            between = frames[:-1:stride]
+            between = between[~torch.isin(between, done)]
+            self._store(between, self._minimised(between, self._through(done, between), NEAR))
+            done = torch.cat([done, between]).sort().values
+        self._mend(frames)
+
+    def _minimised(self, frames: Tensor, start: Tensor, damping: float) -> Minimum:
+        parts = []
+        for part in in_parts(len(frames)):
+            targets = self.targets.at(frames[part])
+            parts.append(minimised(self.fit, targets, start[part], self.bounds, damping))
+        return Minimum(*(torch.cat(part) for part in zip(*parts, strict=True)))
+
+    def _store(self, frames: Tensor, found: Minimum) -> None:
+        self.values[frames], self.cost[frames], self.converged[frames] = found
+
+    def _unwrap(self, frames: Tensor) -> None:
+        """Take whole turns out, from the first frame's nearest to default on."""
+        default = self.fit.default[self.fit.free]
+        for column in self.plain:
+            angles = filters.unwrap(self.values[frames, column].numpy())
+            turns = np.round((angles[0] - float(default[column])) / (2 * np.pi))
+            self.values[frames, column] = torch.from_numpy(angles - 2 * np.pi * turns)
+
+    def _through(self, done: Tensor, frames: Tensor) -> Tensor:
+        """Where the motion through solved frames passes at others, (n, F)."""
+        known, wanted = self.time[done.numpy()], self.time[frames.numpy()]
+        values = filters.resample(known, self.values[done].numpy(), wanted, max_gap_s=np.inf)
+        return torch.from_numpy(values)
+
+    def _mend(self, frames: Tensor) -> None:
+        """Solve frames again from neighbours that are better or elsewhere, while that helps."""
+        new = torch.ones(len(frames), dtype=torch.bool)
+        for _ in range(MENDINGS):
+            mended = torch.zeros_like(new)
+            for beside in (-1, 1):
+                place = torch.arange(len(frames))[max(-beside, 0) : len(frames) - max(beside, 0)]
+                place = place[new[place] | new[place + beside]]
+                place = place[self._doubted(frames[place], frames[place + beside])]
+                if len(place):
+                    again = self._again(frames[place], frames[place + beside], beside < 0)
+                    mended[place] |= again
+            new = mended
+            if not new.any():
+                return
+
+    def _doubted(self, frames: Tensor, neighbours: Tensor) -> Tensor:
+        """Which frames may be in another minimum than their neighbours."""
+        apart = (self.values[frames] - self.values[neighbours]).abs().amax(1)
+        return (self.cost[frames] > WORSE * self.cost[neighbours] + WORSE_M2) | (apart > JUMP)
+
+    def _again(self, frames: Tensor, neighbours: Tensor, forwards: bool) -> Tensor:
+        """Solve frames from where their neighbours are; whether that was better.
+
+        forwards: of two answers that are equally good the one near an earlier neighbour is taken.
+        """
+        there, cost = self.values[neighbours], self.cost[frames]
+        found = self._minimised(frames, there, FAR)
+        better = found.cost < BETTER * cost
+        if forwards:
+            apart = (self.values[frames] - there).abs().amax(1)
+            nearer = (found.values - there).abs().amax(1) < apart - JUMP / 2
+            better |= nearer & (found.cost < SAME * cost + 1e-12)
+        self._store(frames[better], Minimum(*(part[better] for part in found)))
+        return better
+
+
+def plain_angles(osim: OsimModel) -> set[str]:
+    """Coordinates of which a whole turn changes nothing: free angles that nothing else follows."""
+    plain = {c.name for c in osim.coordinates if c.rotational and not c.clamped}
+    for joint in osim.joints:
+        for axis in joint.axes:
+            line = isinstance(axis.function, Line) and set(axis.function.coefficients) <= {1.0, -1.0}
+            if axis in joint.translations or not line:
+                plain -= set(axis.coordinates)
+    return plain - {coupler.independent for coupler in osim.couplers}
