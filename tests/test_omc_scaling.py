@@ -195,10 +195,30 @@ def test_a_moving_trial_gives_medians_and_leaves_the_markers() -> None:
     still = recorded(truth, {}, frames=9)
     xyz = still.xyz.copy()
     xyz[4, OSIM.marker_names.index("RKNE")] += 0.3  # one wild frame
-    found = scale_model(OSIM, replace(still, xyz=xyz), SETUP, MASS_KG, still=False)
+    setup = replace(SETUP, postures=0)
+    found = scale_model(OSIM, replace(still, xyz=xyz), setup, MASS_KG, still=False)
     np.testing.assert_allclose(found.scales, truth, atol=1e-5)
     assert np.isnan(found.marker_errors).all()
     assert "no static trial" in found.remarks[-1]
+
+
+def test_a_moving_person_is_measured_in_the_postures_taken() -> None:
+    opensim()
+    truth, rng, time = person(4), np.random.default_rng(3), np.arange(60) / 30
+    q = np.tile([coordinate.default for coordinate in OSIM.coordinates], (len(time), 1))
+    for column, coordinate in enumerate(OSIM.coordinates):
+        swing = np.radians(rng.uniform(5, 30)) * np.sin(6 * time + rng.uniform(0, 6))
+        q[:, column] += swing if coordinate.rotational else 0.3 * time
+    skeleton = SkeletalModel(OSIM, torch.float64)
+    xyz = skeleton(torch.from_numpy(q), torch.from_numpy(truth)).markers.numpy()
+    xyz[rng.random(xyz.shape[:2]) < 0.02] = np.nan
+    markers = MarkerData(time, xyz, OSIM.marker_names)
+    # how far medians over postures are off, and what two postures leave of it
+    for postures, error in ((0, 2e-2), (2, 1e-4)):
+        setup = replace(SETUP, postures=postures)
+        found = scale_model(OSIM, markers, setup, MASS_KG, still=False)
+        np.testing.assert_allclose(found.scales, truth, atol=error)
+    assert "medians over 8 frames" in found.remarks[-1]
 
 
 def test_what_no_marker_measures_is_scaled_by_the_height_and_said() -> None:
@@ -276,6 +296,7 @@ def test_a_set_up_is_read_and_a_broken_one_refused(tmp_path: Path) -> None:
     setup = read_scale_setup(file)
     assert setup.measurements == (("thigh", (("RGTR", "RKNE"),), (("femur_r", "XY"),), ()),)
     assert setup.weights == {"RGTR": 3.0}
+    assert setup.rest_weight == 0  # ScaleTool's pose looks at its tasks alone
     assert setup.held == {"mtp_angle_r": Held(7.0)}
     assert setup.time_s == (-np.inf, 2.5)
     file.write_text(text.format(second=""))

@@ -29,12 +29,15 @@ class Factors(NamedTuple):
 
 
 class Pair(NamedTuple):
-    """Two markers of a model that were recorded: their places in it, and how far apart, m."""
+    """Two markers of a model that were recorded: their places in it, and lengths (F,) m.
+
+    One length of a still trial; of a moving one those of its frames, NaN where one is missing.
+    """
 
     name: str
     first: int
     second: int
-    length: float
+    lengths: Array
 
 
 def body_factors(
@@ -43,14 +46,14 @@ def body_factors(
     setup: ScaleSetup,
     height_m: float | None = None,
     still: bool = True,
-    posture: Array | None = None,
+    postures: Array | None = None,
 ) -> Factors:
     """Scale factors of the bodies, by distances between markers.
 
     A measurement's factor is the mean, over its pairs, of the recorded distance over the model's in
-    a `posture` (K,), else in its default one. Recorded is the mean over a still trial, the median
-    over a moving one. A measurement without markers gets the person's height over the model's, else
-    the mean of the other measurements. Bodies in no measurement keep their size.
+    its default posture, or in the `postures` that are known: (1, K) of a still trial, (F, K) of the
+    frames of a moving one, whose median counts. A measurement without markers gets the person's
+    height over the model's, else the mean of the others. Bodies in no measurement keep their size.
     Raises D3keError: no such axis or body, or nothing known.
     Source: OpenSim's ModelScaler.
     """
@@ -60,13 +63,13 @@ def body_factors(
     found = [_recorded(osim, markers, one, still) for one in measurements]
     skeleton = SkeletalModel(osim, torch.float64)
     scales = np.ones((len(osim.bodies), 3))
-    if posture is None:
-        posture = np.array([coordinate.default for coordinate in osim.coordinates])
-    first = _ratios(skeleton, posture, scales, found)
+    if postures is None:
+        postures = np.array([[coordinate.default for coordinate in osim.coordinates]])
+    first = _ratios(skeleton, postures, scales, found)
     values = _means(first)
     for _ in range(setup.rounds - 1):
         scales = _spread(osim, measurements, values, setup.manual)
-        values = values * _means(_ratios(skeleton, posture, scales, found))
+        values = values * _means(_ratios(skeleton, postures, scales, found))
     measured = np.array([len(pairs) > 0 for pairs in found], np.bool_)
     remarks = [*_spared(measurements, found), *_unlike(measurements, found, first)]
     if not measured.all():
@@ -112,24 +115,22 @@ def _pairs(
             continue
         places = markers.select((a, b)).xyz
         lengths = np.linalg.norm(places[:, 1] - places[:, 0], axis=1)
-        lengths = lengths[np.isfinite(lengths)]
-        if len(lengths):
-            length = float(lengths.mean() if still else np.median(lengths))
+        if np.isfinite(lengths).any():
             first, second = osim.marker_names.index(a), osim.marker_names.index(b)
-            yield Pair(f"{a}-{b}", first, second, length)
+            lengths = np.nanmean(lengths, keepdims=True) if still else lengths
+            yield Pair(f"{a}-{b}", first, second, lengths)
 
 
 def _ratios(
-    skeleton: SkeletalModel, posture: Array, scales: Array, found: Sequence[Sequence[Pair]]
+    skeleton: SkeletalModel, postures: Array, scales: Array, found: Sequence[Sequence[Pair]]
 ) -> list[Array]:
     """Recorded distances over those of the model, by measurement."""
-    places = skeleton(torch.from_numpy(posture), torch.from_numpy(scales)).markers.numpy()
+    places = skeleton(torch.from_numpy(postures), torch.from_numpy(scales)).markers.numpy()
     ratios = []
     for pairs in found:
-        own = [float(np.linalg.norm(places[p.second] - places[p.first])) for p in pairs]
-        ratios.append(
-            np.array([p.length / m for p, m in zip(pairs, own, strict=True) if m > SHORT_M])
-        )
+        own = [np.linalg.norm(places[:, p.second] - places[:, p.first], axis=1) for p in pairs]
+        both = [(p.lengths, m) for p, m in zip(pairs, own, strict=True) if m.min() > SHORT_M]
+        ratios.append(np.array([np.nanmedian(lengths / m) for lengths, m in both]))
     return ratios
 
 

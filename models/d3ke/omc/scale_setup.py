@@ -10,14 +10,11 @@ from xml.etree.ElementTree import Element
 from d3ke.errors import D3keError
 from d3ke.files import read_text
 from d3ke.skeleton import document
-from d3ke.skeleton.default import default_model
 from d3ke.skeleton.joints import Vector3
 
 AXES = "XYZ"
 DEFAULT_STATURE_M = 1.69  # of the default skeleton, with its skin
 SIDES = ("R", "L")
-ROUNDS = 10  # each leaves a tenth to a third of what was missing: below 1e-5 in the end
-POSTURES = 3  # leave 4e-7 of a factor, arms 20 deg or 85 deg off the trunk
 # Markers of the default skeleton that lie on muscles, and what they weigh against bony landmarks.
 SOFT, SOFT_WEIGHT = ("THI", "THA", "TIB", "SHN", "UPA", "BIC", "TRI", "FRM", "FRR"), 0.2
 
@@ -46,30 +43,30 @@ class Held(NamedTuple):
 class ScaleSetup:
     """How a model is scaled to a person.
 
-    weights: of markers in the static pose; markers that it leaves out do not count, and where it is
-    empty all weigh 1. held: coordinates that markers hardly tell. manual: factors that are given,
-    not measured. time_s: the part of the static trial that counts. symmetric: both sides get the
-    mean of their factors. rounds: how often the model is measured and scaled, since a distance
-    across a joint grows with both bodies; ScaleTool does it once. postures: how often that is done
-    again in the posture of the static trial; ScaleTool stays with the model's default posture.
-    stature_m: of the unscaled model, where it is known.
+    weights: of markers in a pose; rest_weight: of those that it leaves out. held: coordinates that
+    markers hardly tell. manual: factors that are given, not measured. time_s: the part of the trial
+    that counts. symmetric: both sides get the mean of their factors. rounds: how often the model is
+    measured and scaled, since a distance across a joint grows with both bodies; ScaleTool does it
+    once. postures: how often that is done again in the person's posture; ScaleTool stays with the
+    model's default one. stature_m: of the unscaled model, where it is known.
     """
 
     measurements: tuple[Measurement, ...]
     weights: Mapping[str, float] = field(default_factory=dict)
+    rest_weight: float = 1.0
     held: Mapping[str, Held] = field(default_factory=dict)
     manual: Mapping[str, Vector3] = field(default_factory=dict)
     time_s: tuple[float, float] = (-math.inf, math.inf)
     symmetric: bool = True
-    rounds: int = 1
-    postures: int = 0
+    rounds: int = 10  # each leaves a tenth to a third of what was missing: below 1e-5 in the end
+    postures: int = 3  # leave 4e-7 of a factor, arms 20 deg or 85 deg off the trunk
     stature_m: float | None = None
 
 
 def read_scale_setup(path: Path) -> ScaleSetup:
     """The set-up in a file of OpenSim's ScaleTool, or in a measurement set alone.
 
-    Its model, markers, mass and output files are not looked at. Both sides keep their own factors.
+    Its model, markers, mass and output files are not looked at. It is done as ScaleTool does it.
     Raises D3keError: no such file, no measurements and no factors in it, a name or number missing.
     """
     root = _parsed(path)
@@ -81,11 +78,14 @@ def read_scale_setup(path: Path) -> ScaleSetup:
         order = "measurements" if scaler is None else document.text_of(scaler, "scaling_order")
         setup = ScaleSetup(
             tuple(_measurements(measured)) if "measurements" in order else (),
-            dict(_weights(tasks)),
-            dict(_held(tasks)),
-            dict(_manual(path, scaler)) if "manualScale" in order else {},
-            (-math.inf, math.inf) if scaler is None else _time(scaler),
+            weights=dict(_weights(tasks)),
+            rest_weight=1.0 if tasks is None else 0.0,
+            held=dict(_held(tasks)),
+            manual=dict(_manual(path, scaler)) if "manualScale" in order else {},
+            time_s=(-math.inf, math.inf) if scaler is None else _time(scaler),
             symmetric=False,
+            rounds=1,
+            postures=0,
         )
     except D3keError as error:
         raise D3keError(f"{path}: {error}") from error
@@ -117,12 +117,7 @@ def default_scale_setup() -> ScaleSetup:
     limbs = (one for side in SIDES for one in _limbs(side))
     return ScaleSetup(
         (pelvis, torso, head, *limbs),
-        weights={
-            marker.name: SOFT_WEIGHT if marker.name[1:] in SOFT else 1.0
-            for marker in default_model().markers
-        },
-        rounds=ROUNDS,
-        postures=POSTURES,
+        weights={f"{side}{name}": SOFT_WEIGHT for side in SIDES for name in SOFT},
         stature_m=DEFAULT_STATURE_M,
     )
 

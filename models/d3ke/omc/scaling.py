@@ -2,6 +2,8 @@
 
 import math
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -18,7 +20,8 @@ from d3ke.skeleton.osim import OsimModel
 
 Array = NDArray[np.float64]
 
-LEAST_MARKERS = 6  # of a static pose
+LEAST_MARKERS = 6  # of a pose
+MOVING_FRAMES, WHOLE_PART = 8, 0.5  # of a moving trial that are looked at, from its fuller half
 NEAR_DEG = 30.0  # between where a person and the model look: OpenSim's solver finds the way
 # Of OpenSim's solver. With its own 1e-4, ScaleTool stops up to 10 deg and 4 mm from exact markers.
 ACCURACY = 1e-8
@@ -36,14 +39,6 @@ class Scaled(NamedTuple):
     scales: Array
     marker_errors: Array
     remarks: tuple[str, ...]
-
-
-class Placed(NamedTuple):
-    """grown: the scaled model; placed: with its markers moved; posture: (K,) rad or m, when so."""
-
-    grown: OsimModel
-    placed: OsimModel
-    posture: Array | None
 
 
 def scale_model(
@@ -71,16 +66,17 @@ def scale_model(
     factors = body_factors(osim, markers, setup, height_m, still)
     remarks = list(factors.remarks)
     if not still:
+        markers = _some_frames(markers)
         remarks.append(
-            "no static trial: distances are medians over a moving one, and markers stay at their "
-            "places on the unscaled model"
+            f"no static trial: distances are medians over {len(markers.time)} frames of a moving "
+            "one, and markers stay at their places on the unscaled model"
         )
-    pose = _static_pose(osim, markers) if still else None
-    found = _by_opensim(osim, factors.scales, mass_kg, setup, pose)
-    for _ in range(setup.postures if still else 0):
-        factors = body_factors(osim, markers, setup, height_m, still, found.posture)
-        found = _by_opensim(osim, factors.scales, mass_kg, setup, pose)
-    grown, placed = found.grown, found.placed
+    poses = _poses(osim, markers, still)
+    for _ in range(setup.postures):
+        postures = _postures(_grown(osim, factors.scales, mass_kg), poses, setup)
+        factors = body_factors(osim, markers, setup, height_m, still, postures)
+    grown = _grown(osim, factors.scales, mass_kg)
+    placed = _placed(grown, poses, setup) if still else grown
     before, after = (np.array([m.location for m in one.markers]) for one in (grown, placed))
     errors = np.linalg.norm((after - before).reshape(-1, 3), axis=1)
     errors[errors == 0] = np.nan
@@ -98,31 +94,42 @@ def _during(markers: MarkerData, time_s: tuple[float, float]) -> MarkerData:
     return MarkerData(markers.time[chosen], markers.xyz[chosen], markers.names)
 
 
-def _static_pose(osim: OsimModel, markers: MarkerData) -> MarkerData:
-    """The markers' mean places, turned to look where the model looks.
+def _some_frames(markers: MarkerData) -> MarkerData:
+    """A few frames of a moving trial, spread over those with the most markers."""
+    seen = np.isfinite(markers.xyz).all(axis=2).sum(axis=1)
+    whole = np.flatnonzero(seen >= np.quantile(seen, 1 - WHOLE_PART))
+    chosen = whole[np.unique(np.linspace(0, len(whole) - 1, MOVING_FRAMES).astype(int))]
+    return MarkerData(markers.time[chosen], markers.xyz[chosen], markers.names)
 
-    Places on a body don't depend on where the person stood, and a solver that begins half a turn
-    away may not find the way.
+
+def _poses(osim: OsimModel, markers: MarkerData, still: bool) -> MarkerData:
+    """The model's markers where they were measured, turned to look where the model looks.
+
+    The mean of a still trial, each frame of a moving one. Places on a body don't depend on where
+    the person stood, and a solver that begins half a turn away may not find the way.
     """
-    seen = np.flatnonzero(np.isfinite(markers.xyz).all(axis=2).any(axis=0))
-    names = [markers.names[place] for place in seen if markers.names[place] in osim.marker_names]
-    if len(names) < LEAST_MARKERS:
+    known = markers.select([name for name in markers.names if name in osim.marker_names])
+    xyz = np.nanmean(known.xyz, axis=0, keepdims=True) if still else known.xyz
+    counts = np.isfinite(xyz).all(axis=2).sum(axis=1)
+    if counts.min() < LEAST_MARKERS:
         raise D3keError(
-            f"the static trial has {len(names)} of the model's markers; a pose needs "
+            f"the trial to scale by has {counts.min()} of the model's markers; a pose needs "
             f"{LEAST_MARKERS}. Map the markers' names to the model's."
         )
-    measured = np.nanmean(markers.select(names).xyz, axis=0)
     default = torch.tensor([c.default for c in osim.coordinates], dtype=torch.float64)
     model = SkeletalModel(osim, torch.float64)(default).markers.numpy()
-    model = model[[osim.marker_names.index(name) for name in names]]
-    return MarkerData(np.zeros(1), _facing(measured, model)[None], tuple(names))
+    model = model[[osim.marker_names.index(name) for name in known.names]]
+    turned = [_facing(frame, model) for frame in xyz]
+    return MarkerData(known.time[: len(turned)], np.stack(turned), known.names)
 
 
 def _facing(points: Array, model: Array) -> Array:
     """Points (M, 3) turned about Y onto a model's, by least squares, unless they are near."""
-    offset, target = points - points.mean(axis=0), model - model.mean(axis=0)
-    along = (offset[:, [0, 2]] * target[:, [0, 2]]).sum()
-    across = (offset[:, 2] * target[:, 0] - offset[:, 0] * target[:, 2]).sum()
+    seen = np.isfinite(points).all(axis=1)
+    middle = model[seen].mean(axis=0)
+    offset, target = points - points[seen].mean(axis=0), model - middle
+    along = (offset[:, [0, 2]] * target[:, [0, 2]])[seen].sum()
+    across = (offset[:, 2] * target[:, 0] - offset[:, 0] * target[:, 2])[seen].sum()
     angle = math.atan2(across, along)
     if abs(angle) < math.radians(NEAR_DEG):
         return points
@@ -133,18 +140,56 @@ def _facing(points: Array, model: Array) -> Array:
             [-math.sin(angle), 0, math.cos(angle)],
         ]
     )
-    turned: Array = offset @ turn.T + model.mean(axis=0)
+    turned: Array = offset @ turn.T + middle
     return turned
 
 
-def _by_opensim(
-    osim: OsimModel,
-    scales: Array,
-    mass_kg: float | None,
-    setup: ScaleSetup,
-    pose: MarkerData | None,
-) -> Placed:
-    """The model scaled, and with its markers on those of a pose."""
+def _grown(osim: OsimModel, scales: Array, mass_kg: float | None) -> OsimModel:
+    """The model scaled, muscles and all."""
+    with _in_opensim(osim) as (opensim, model):
+        factors = opensim.ScaleSet()
+        for body, values in zip(osim.body_names, scales.tolist(), strict=True):
+            one = opensim.Scale()
+            one.setSegmentName(body)
+            one.setScaleFactors(opensim.Vec3(*values))
+            one.setApply(True)
+            factors.cloneAndAppend(one)
+        spread = mass_kg is not None
+        model.scale(model.initSystem(), factors, spread, mass_kg if spread else -1.0)
+        return _as_osim(model)
+
+
+def _postures(osim: OsimModel, poses: MarkerData, setup: ScaleSetup) -> Array:
+    """The coordinates (F, K) with which a scaled model comes closest to poses."""
+    with _in_opensim(osim) as (opensim, model):
+        coordinates = list(model.getCoordinateSet())
+        found = []
+        for row in range(len(poses.time)):
+            state = _posed(opensim, model, poses, row, setup)  # the model's own: used at once
+            found.append([coordinate.getValue(state) for coordinate in coordinates])
+        return np.array(found)
+
+
+def _placed(osim: OsimModel, poses: MarkerData, setup: ScaleSetup) -> OsimModel:
+    """A scaled model with its markers on those of a pose, but for those that it fixes.
+
+    A model that fixes all of them has not been thought of so.
+    """
+    with _in_opensim(osim) as (opensim, model):
+        state = _posed(opensim, model, poses, 0, setup)
+        own = model.getMarkerSet()
+        free = {marker.getName() for marker in own if not marker.get_fixed()} or set(poses.names)
+        for name, place in zip(poses.names, poses.xyz[0].tolist(), strict=True):
+            if name in free and np.isfinite(place).all():
+                frame, ground = own.get(name).getParentFrame(), opensim.Vec3(*place)
+                moved = model.getGround().findStationLocationInAnotherFrame(state, ground, frame)
+                own.get(name).set_location(moved)
+        return _as_osim(model)
+
+
+@contextmanager
+def _in_opensim(osim: OsimModel) -> Iterator[tuple[Any, Any]]:
+    """The opensim module and its model of an OsimModel; its errors in one line."""
     try:
         import opensim
     except ImportError as error:
@@ -153,83 +198,58 @@ def _by_opensim(
             "(pip install opensim), or give the subject's scaled model."
         ) from error
     opensim.Logger.setLevelString("off")
-    with tempfile.TemporaryDirectory() as name:
-        folder = Path(name)
-        (folder / "generic.osim").write_text(osim.xml, encoding="utf-8")
+    with tempfile.TemporaryDirectory() as folder:
+        file = Path(folder, "model.osim")
+        file.write_text(osim.xml, encoding="utf-8")
         try:
-            model = opensim.Model(str(folder / "generic.osim"))
-            _scale(opensim, model, osim.body_names, scales, mass_kg)
-            grown = _as_osim(model, folder)
-            if pose is None:
-                return Placed(grown, grown, None)
-            posture = _place_markers(opensim, model, pose, setup)
-            return Placed(grown, _as_osim(model, folder), posture)
+            yield opensim, opensim.Model(str(file))
         except RuntimeError as error:
             reason = " ".join(str(error).split())[:200]
             raise D3keError(f"OpenSim cannot scale the model ({reason}). Repair it.") from error
 
 
-def _scale(
-    opensim: Any, model: Any, bodies: tuple[str, ...], scales: Array, mass_kg: float | None
-) -> None:
-    """Scale a model in place, muscles and all."""
-    factors = opensim.ScaleSet()
-    for body, values in zip(bodies, scales.tolist(), strict=True):
-        one = opensim.Scale()
-        one.setSegmentName(body)
-        one.setScaleFactors(opensim.Vec3(*values))
-        one.setApply(True)
-        factors.cloneAndAppend(one)
-    spread = mass_kg is not None
-    model.scale(model.initSystem(), factors, spread, mass_kg if spread else -1.0)
-    model.initSystem()
+def _as_osim(model: Any) -> OsimModel:
+    """What OpenSim has in memory, as facts."""
+    with tempfile.TemporaryDirectory() as folder:
+        file = Path(folder, "model.osim")
+        model.printToXML(str(file))
+        return OsimModel.from_file(file)
 
 
-def _place_markers(opensim: Any, model: Any, pose: MarkerData, setup: ScaleSetup) -> Array:
-    """Move a model's markers onto those of a pose, which it takes as well as it can: (K,)."""
+def _posed(opensim: Any, model: Any, poses: MarkerData, row: int, setup: ScaleSetup) -> Any:
+    """The state in which a model's markers lie on those of a pose as well as they can."""
     state = model.initSystem()
-    measured, held = _references(opensim, model, pose, setup)
-    solver = opensim.InverseKinematicsSolver(model, measured, held)
+    measured = _measured(opensim, poses, row, setup)
+    solver = opensim.InverseKinematicsSolver(model, measured, _held(opensim, model, setup))
     solver.setAccuracy(ACCURACY)
-    state.setTime(float(pose.time[0]))
+    state.setTime(float(poses.time[row]))
     solver.assemble(state)
     model.realizePosition(state)
-    own = model.getMarkerSet()
-    free = {marker.getName() for marker in own if not marker.get_fixed()}
-    free = free or set(pose.names)
-    for name, place in zip(pose.names, pose.xyz[0].tolist(), strict=True):
-        if name in free:
-            frame, ground = own.get(name).getParentFrame(), opensim.Vec3(*place)
-            moved = model.getGround().findStationLocationInAnotherFrame(state, ground, frame)
-            own.get(name).set_location(moved)
-    return np.array([one.getValue(state) for one in model.getCoordinateSet()])
+    return state
 
 
-def _references(opensim: Any, model: Any, pose: MarkerData, setup: ScaleSetup) -> tuple[Any, Any]:
-    """What the static pose is to meet: markers, and coordinates that are held."""
+def _measured(opensim: Any, poses: MarkerData, row: int, setup: ScaleSetup) -> Any:
     weights = opensim.SetMarkerWeights()
-    for name in pose.names:
-        weight = setup.weights.get(name, 0.0 if setup.weights else 1.0)
-        weights.cloneAndAppend(opensim.MarkerWeight(name, weight))
+    for name in poses.names:
+        weights.cloneAndAppend(
+            opensim.MarkerWeight(name, setup.weights.get(name, setup.rest_weight))
+        )
     table = opensim.TimeSeriesTableVec3()
-    table.setColumnLabels(pose.names)
-    for time, places in zip(pose.time.tolist(), pose.xyz.tolist(), strict=True):
-        row = opensim.RowVectorVec3([opensim.Vec3(*place) for place in places])
-        table.appendRow(time, row)
+    table.setColumnLabels(poses.names)
+    places = [opensim.Vec3(*place) for place in poses.xyz[row].tolist()]
+    table.appendRow(float(poses.time[row]), opensim.RowVectorVec3(places))
     table.addTableMetaDataString("Units", "m")
-    held = opensim.SimTKArrayCoordinateReference()
+    return opensim.MarkersReference(table, weights)
+
+
+def _held(opensim: Any, model: Any, setup: ScaleSetup) -> Any:
+    references = opensim.SimTKArrayCoordinateReference()
     coordinates = model.getCoordinateSet()
-    for name, one in setup.held.items():
+    for name, held in setup.held.items():
         if coordinates.contains(name):
-            value = coordinates.get(name).getDefaultValue() if one.value is None else one.value
-            reference = opensim.CoordinateReference(name, opensim.Constant(value))
-            reference.setWeight(one.weight)
-            held.push_back(reference)
-    return opensim.MarkersReference(table, weights), held
-
-
-def _as_osim(model: Any, folder: Path) -> OsimModel:
-    """What OpenSim has in memory, as facts."""
-    file = folder / "model.osim"
-    model.printToXML(str(file))
-    return OsimModel.from_file(file)
+            default = coordinates.get(name).getDefaultValue()
+            value = opensim.Constant(default if held.value is None else held.value)
+            reference = opensim.CoordinateReference(name, value)
+            reference.setWeight(held.weight)
+            references.push_back(reference)
+    return references

@@ -111,9 +111,7 @@ def _vicon(path: Path, root: Element) -> Iterator[tuple[str, Calibration]]:
         K = np.array([[focal, 0, centre[0]], [0, focal / aspect, centre[1]], [0, 0, 1]])
         turn = _numbers(where, frame, "ORIENTATION", 4)
         if not any(turn) or aspect <= 0:
-            raise D3keError(
-                f"{where}: a turn or pixels of size 0. Export the calibration again."
-            )
+            raise D3keError(f"{where}: a turn or pixels of size 0. Export the calibration again.")
         R = Rotation.from_quat(turn).as_matrix()
         t = -R @ np.array(_numbers(where, frame, "POSITION", 3)) / 1000
         size = (width, height)
