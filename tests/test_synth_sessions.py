@@ -297,6 +297,8 @@ def test_what_cannot_be_made_is_told(laboratory: Laboratory, tmp_path: Path) -> 
         write_session(laboratory, PERSON, tmp_path / "session", tmp_path / "truth")
     with pytest.raises(OptionError, match="an activity at least"):
         LabConfig(activities=())
+    with pytest.raises(OptionError, match="a video has even sides"):
+        LabConfig(size=(161, 120))
     other = Laboratory(replace(CONFIG, activities=("sitting",)), default_model())
     with pytest.raises(D3keError, match="sitting: needs furniture"):
         other.session(PERSON)

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from itertools import chain, count
 from pathlib import Path
 from typing import Literal, NamedTuple
 
@@ -78,6 +79,8 @@ class LabConfig:
     def __post_init__(self) -> None:
         if self.seconds < 1 or self.cameras < 1 or not self.activities:
             raise OptionError("a session has a second, a camera and an activity at least.")
+        if any(side % 2 or side < 2 for side in self.size):
+            raise OptionError(f"pictures of {self.size} px: a video has even sides.")
 
 
 class Filmed(NamedTuple):
@@ -202,8 +205,8 @@ class Laboratory:
             seconds = (stop_s + TAIL_S - offset) / (1 + drift)
             time = np.arange(int(seconds * self.config.video_hz) + 1) / self.config.video_hz
             videos.append(Filmed(time, offset, drift))
-        count = int((stop_s + TAIL_S - start_s + 2 * EDGE_S) * ACTED_HZ) + 2
-        planned = self._planned(rng, activity, count)
+        frames = int((stop_s + TAIL_S - start_s + 2 * EDGE_S) * ACTED_HZ) + 2
+        planned = self._planned(rng, activity, frames)
         acted = self._acted(actor, planned, start_s - EDGE_S)
         markers = self._measured(worn, actor, acted, stop_s, rng)
         broken = with_gaps(rng, markers.xyz, self.config.marker_hz, self.config.gaps_hz)
@@ -224,16 +227,15 @@ class Laboratory:
 
     def _static(self, actor: Actor, worn: SkinMarkers, rng: Generator) -> Trial:
         """Standing still, arms a little away from the body."""
-        count = int((STATIC_S + 2 * EDGE_S) * ACTED_HZ) + 2
-        time = np.arange(count) / ACTED_HZ
-        q = np.zeros((count, len(self.osim.coordinates)), np.float32)
+        time = np.arange(int((STATIC_S + 2 * EDGE_S) * ACTED_HZ) + 2) / ACTED_HZ
+        q = np.zeros((len(time), len(self.osim.coordinates)), np.float32)
         posture = {"lumbar_extension": 0.0, "lumbar_bending": 0.0, "neck_flexion": 0.0}
         posture |= {f"arm_add_{side}": -ARM_DEG for side in "rl"}
         posture |= {f"elbow_flex_{side}": ELBOW_DEG for side in "rl"}
         for name, degrees in posture.items():
             swaying = degrees + sway(rng, time, SWAY_DEG)
             q[:, self.osim.coordinate_names.index(name)] = np.radians(swaying)
-        planned = PlannedMotion("procedural", "static", ACTED_HZ, q, np.zeros(count, np.float32))
+        planned = PlannedMotion("procedural", "static", ACTED_HZ, q, np.zeros(len(q), np.float32))
         acted = self._acted(actor, planned, -EDGE_S)
         return Trial("static", "static", acted, self._measured(worn, actor, acted, STATIC_S, rng))
 
@@ -306,5 +308,5 @@ def _tripod(rng: Generator, points: Array, size: tuple[int, int], heading: float
 def _name(activity: str, taken: list[str]) -> str:
     """A trial's name: of letters, digits and underscores, and not there yet."""
     word = re.sub(r"[^a-z0-9]+", "_", activity.lower()).strip("_")
-    count = sum(re.fullmatch(rf"{word}(_\d+)?", other) is not None for other in taken)
-    return f"{word}_{count + 1}" if count else word
+    names = chain([word], (f"{word}_{number}" for number in count(2)))
+    return next(name for name in names if name not in taken)
