@@ -8,7 +8,13 @@ import torch
 from numpy.typing import NDArray
 
 from d3ke.motion.markers import MarkerData
-from d3ke.omc.marker_check import ground_turn, marker_findings, static_findings, turned
+from d3ke.omc.marker_check import (
+    exchanged_pairs,
+    ground_turn,
+    marker_findings,
+    static_findings,
+    turned,
+)
 from d3ke.omc.marker_names import match
 from d3ke.recordings import load_markers
 from d3ke.skeleton import default_model
@@ -56,6 +62,21 @@ def test_an_exchanged_pair_is_told(person: MarkerData) -> None:
     assert told(with_xyz(person, xyz)) == [
         "exchanged, left for right: RKNE and LKNE. Mend the names"
     ]
+
+
+def test_arms_that_cross_are_not_exchanged(person: MarkerData) -> None:
+    xyz, middle = person.xyz.copy(), person.xyz[..., 2].mean()
+    forearm = ("ulna", "radius", "hand")
+    ends = [i for i, marker in enumerate(OSIM.markers) if marker.body.startswith(forearm)]
+    xyz[:, ends, 2] = 2 * middle - xyz[:, ends, 2]
+    assert exchanged_pairs(with_xyz(person, xyz)) == []
+
+
+def test_a_pair_that_changes_places_half_way_is_told(person: MarkerData) -> None:
+    xyz, pair = person.xyz.copy(), [person.names.index("RANK"), person.names.index("LANK")]
+    xyz[40:, pair] = xyz[40:, pair[::-1]]
+    (found,) = marker_findings(with_xyz(person, xyz))
+    assert found.text == f"RANK and LANK change places at {person.time[40]:.2f} s. Mend the names"
 
 
 def test_gaps_are_told(person: MarkerData) -> None:

@@ -225,6 +225,13 @@ def test_measurements_are_of_recorded_markers_and_of_the_models_bodies() -> None
     assert ends <= set(PLUG_IN_GAIT)
 
 
+def test_what_a_c3d_has_beside_markers_does_not_count() -> None:
+    others = ["*12", "U103", "LHipAngles", "RKneeMoment", "LGroundReactionForce", "RAnklePower"]
+    found = match(OSIM, [*PLUG_IN_GAIT, *others])
+    assert found.source == "Plug-in Gait"
+    assert found.unknown == ()
+
+
 # names that do not match
 
 

@@ -230,6 +230,15 @@ def test_folders_of_trials_and_of_cameras(tmp_path: Path) -> None:
     }
 
 
+def test_forces_are_no_motion_whatever_the_file_is_called(tmp_path: Path) -> None:
+    folder = write(
+        tmp_path / "s", "walk.trc", "walk.mot", walk="endheader\ntime\tground_force_vx\n"
+    )
+    session = find_session(folder)
+    assert trials(session) == {"walk": ("walk.trc", None, {})}
+    assert left_out(session) == {"walk.mot": "no motion of a trial"}
+
+
 def test_a_video_of_another_trial_is_left_out_and_said(tmp_path: Path) -> None:
     session = find_session(write(tmp_path / "s", "walk.trc", "walk.mp4", "run.mp4"))
     assert trials(session) == {"walk": ("walk.trc", None, {"camera": "walk.mp4"})}

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from d3ke.motion.body_sense import sense_by_names
 from d3ke.motion.markers import MarkerData
 from d3ke.motion.trc import size_remark
+from d3ke.omc.marker_sets import plain
 
 Array = NDArray[np.float64]
 
@@ -20,6 +21,7 @@ MISSING = 0.5  # of the frames: a marker, or a frame's markers, that is mostly n
 STILL_M = 0.02  # half of a static trial's markers stay nearer than this to their mean places
 SWAPPED = -0.3  # cosine between a pair of markers and the body's right
 CLEAR_UP = 0.8  # cosine of 37 degrees: a body that leans more tells no axis
+LEAST_JUMP_M = 0.1  # of two markers together between two frames, to have changed places
 SHOWN = 5  # names in a message
 # From a recording's axes to a ground whose Y is up, by the axis that is up and its sign.
 TURNS = {
@@ -60,6 +62,12 @@ def marker_findings(markers: MarkerData) -> Iterator[Finding]:
     if pairs:
         text = ", ".join(f"{right} and {left}" for right, left in pairs[:SHOWN])
         yield Finding(f"exchanged, left for right: {text}. Mend the names", wrong=True)
+    for right, left in _pairs(markers):
+        times = exchange_times(markers, right, left)
+        if len(times):
+            more = f" and {len(times) - 1} times more" if len(times) > 1 else ""
+            text = f"{right} and {left} change places at {times[0]:.2f} s{more}. Mend the names"
+            yield Finding(text, wrong=False)
 
 
 def static_findings(markers: MarkerData) -> Iterator[Finding]:
@@ -98,22 +106,54 @@ def turned(markers: MarkerData, turn: Array) -> MarkerData:
 
 
 def exchanged_pairs(markers: MarkerData) -> list[tuple[str, str]]:
-    """Markers of right and left that lie the wrong way round in most frames.
+    """Markers of right and left that have each other's names in most frames.
 
-    Right is where most pairs say that it is; a pair is two names that differ by R and L alone.
+    They lie the wrong way round, right being where most pairs say that it is, and each is nearer to
+    a marker of the other side than to any of its own: hands that cross are not exchanged.
     """
-    pairs = [(name, f"L{name[1:]}") for name in markers.names if name[:1] == "R"]
-    pairs = [pair for pair in pairs if pair[1] in markers.names]
+    pairs = _pairs(markers)
     if len(pairs) < 3:
         return []
     index = markers.names.index
-    across = np.stack([markers.xyz[:, index(a)] - markers.xyz[:, index(b)] for a, b in pairs], 1)
+    rights, lefts = (markers.xyz[:, [index(pair[side]) for pair in pairs]] for side in (0, 1))
+    across = rights - lefts  # (T, P, 3)
     lengths = np.linalg.norm(across, axis=2, keepdims=True)
-    units = across / np.where(lengths > 0, lengths, np.nan)  # (T, P, 3)
+    units = across / np.where(lengths > 0, lengths, np.nan)
     with _gaps_may_be_whole():
         right = np.nanmedian(units, axis=1, keepdims=True)
         cosines = np.nanmedian((units * right).sum(axis=2), axis=0)
-    return [pair for pair, cosine in zip(pairs, cosines, strict=True) if cosine < SWAPPED]
+    return [
+        pair
+        for number, (pair, cosine) in enumerate(zip(pairs, cosines, strict=True))
+        if cosine < SWAPPED
+        and _nearest(rights, number, lefts) < _nearest(rights, number, rights)
+        and _nearest(lefts, number, rights) < _nearest(lefts, number, lefts)
+    ]
+
+
+def _nearest(side: Array, number: int, others: Array) -> float:
+    """How far the nearest marker among others (T, P, 3) is, but for the one of the same pair."""
+    distances = np.linalg.norm(np.delete(others, number, axis=1) - side[:, [number]], axis=2)
+    with _gaps_may_be_whole():
+        return float(np.nanmedian(distances, axis=0).min())
+
+
+def exchange_times(markers: MarkerData, right: str, left: str) -> Array:
+    """When two markers take each other's places from one frame to the next, s."""
+    a, b = (markers.xyz[:, markers.names.index(name)] for name in (right, left))
+    stay = np.linalg.norm(a[1:] - a[:-1], axis=1) + np.linalg.norm(b[1:] - b[:-1], axis=1)
+    cross = np.linalg.norm(a[1:] - b[:-1], axis=1) + np.linalg.norm(b[1:] - a[:-1], axis=1)
+    return markers.time[1:][(stay > LEAST_JUMP_M) & (cross < stay / 2)]
+
+
+def _pairs(markers: MarkerData) -> list[tuple[str, str]]:
+    """Names of right and left that differ by that alone, in this order."""
+    named = {plain(name): name for name in markers.names}
+    return [
+        (name, named[f"l{own[1:]}"])
+        for own, name in named.items()
+        if own[:1] == "r" and f"l{own[1:]}" in named
+    ]
 
 
 def _gaps(markers: MarkerData) -> Iterator[Finding]:

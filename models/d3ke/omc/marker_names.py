@@ -1,6 +1,7 @@
 """MarkerNames: which recorded marker is which marker of a model."""
 
 import difflib
+import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -24,6 +25,8 @@ from d3ke.skeleton.osim import Marker, OsimModel
 LEAST_MARKERS = 6  # recorded and on the model: three for each of two bodies
 LEAST_SHARE = 0.25  # of the recorded markers, or of the model's
 OWN = "the model's own names"
+# What else a .c3d has among its points: markers that nobody named, angles and forces.
+NO_MARKER = re.compile(r"^\*|^(U|uname)\d+$|(angles?|forces?|moments?|powers?|grf)$", re.IGNORECASE)
 NEAR = 0.7  # of the letters of two names that are alike
 SHOWN = 5  # names in a message
 
@@ -78,7 +81,7 @@ def match(osim: OsimModel, recorded: Iterable[str], mapping: Path | None = None)
     default skeleton lacks are added.
     Raises D3keError: fewer than six markers in common, a mapping that names what is not there.
     """
-    names = list(dict.fromkeys(recorded))
+    names = [name for name in dict.fromkeys(recorded) if not NO_MARKER.search(name)]
     if mapping is not None and mapping.suffix.lower() == ".toml":
         chosen = _by_mapping(osim, names, read_marker_set(mapping), mapping)
     else:

@@ -142,11 +142,10 @@ def _names(table: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
 
 def _added(table: Mapping[str, Any]) -> Iterator[tuple[str, Marker]]:
     for name, entry in table.items():
-        place = entry.get("location") if isinstance(entry, Mapping) else None
-        body = entry.get("body") if isinstance(entry, Mapping) else None
+        place, body = (entry.get("location"), entry.get("body")) if _is_table(entry) else ((), "")
         if not isinstance(body, str) or not _is_place(place):
             raise D3keError(f"added: {name} needs a body and a location, three numbers in m.")
-        x, y, z = map(float, place)
+        x, y, z = (float(one) for one in place)
         for one, its_body, mirror in zip(_sides(name), _sides(body, name), (1, -1), strict=False):
             yield one, Marker(one, its_body, (x, y, z * mirror))
 
@@ -199,6 +198,10 @@ def _side(name: str, number: int) -> str:
     """The name for R (0) or L (1); small letters behind an underscore, as in femur_r."""
     side = SIDES[number]
     return name.replace("_?", f"_{side.lower()}").replace("?", side)
+
+
+def _is_table(entry: object) -> bool:
+    return isinstance(entry, Mapping)
 
 
 def _is_place(place: object) -> bool:

@@ -133,7 +133,7 @@ def _sorted_in(path: Path, name: str, files: _Files) -> Session:
             drafts.add_markers(one)
     for one in files.motions:
         if holds_forces(one) or is_static(one):
-            drafts.left_out.append(LeftOut(one, "by its name no motion of a trial"))
+            drafts.left_out.append(LeftOut(one, "no motion of a trial"))
         else:
             drafts.add_motion(one)
     if not drafts.found and not statics:

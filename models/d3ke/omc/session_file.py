@@ -36,7 +36,7 @@ from typing import Any
 from d3ke.errors import D3keError
 from d3ke.files import read_text
 from d3ke.omc.subject import Subject, as_word, subject_of
-from d3ke.omc.trials import ONE_CAMERA, Trial
+from d3ke.omc.trials import ONE_CAMERA, Trial, activity_of
 
 KEYS = ("name", "static", "osim", "scaled", "mapping", "calibration", "subject", "trial")
 TRIAL_KEYS = ("name", "markers", "motion", "videos", "activity", "offset_s", "drift")
@@ -114,7 +114,7 @@ def _trial(table: Mapping[str, Any], path: Path, where: str) -> Trial:
         markers=markers,
         motion=motion,
         videos=_files(table, "videos", path, where, ONE_CAMERA) or {},
-        activity=_value(table, "activity", str, where) or name.replace("_", " "),
+        activity=_value(table, "activity", str, where) or activity_of(name),
         offset_s=_number(table, "offset_s", where),
         drift=_number(table, "drift", where) or 0.0,
     )

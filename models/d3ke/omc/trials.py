@@ -21,6 +21,8 @@ FORCES = re.compile(
     r"(?![a-z])",
     re.IGNORECASE,
 )
+FORCE_COLUMNS = re.compile(r"ground_force|ground_torque|_force_v?[xyz]\b", re.IGNORECASE)
+HEADER_CHARACTERS = 4000
 # What programs put behind the name of a trial, and what says no more than the suffix does.
 PROCESSED = re.compile(
     r"[_\-. ](filt([_\-][a-z]+)*|lstm|augmented|sync(ed)?|ik|mot|trc|c3d|markers?|kinematics|"
@@ -151,7 +153,7 @@ class Drafts:
                 markers=markers,
                 motion=motion,
                 videos=dict(sorted(draft.videos.items())),
-                activity=activities.get(draft.home) or _activity(draft.name),
+                activity=activities.get(draft.home) or activity_of(draft.name),
             )
 
     def _one(self, paths: Sequence[Path], what: str, like: Path | None = None) -> Path | None:
@@ -193,8 +195,11 @@ def is_static(path: Path) -> bool:
 
 
 def holds_forces(path: Path) -> bool:
-    """Whether a file's name says that it holds forces or the like, not coordinates."""
-    return FORCES.search(path.stem) is not None
+    """Whether a .mot or .sto holds forces or the like, not coordinates: by its name, or columns."""
+    if FORCES.search(path.stem):
+        return True
+    with path.open(encoding="utf-8", errors="replace") as file:
+        return FORCE_COLUMNS.search(file.read(HEADER_CHARACTERS)) is not None
 
 
 def camera_of(path: Path, root: Path) -> str:
@@ -205,6 +210,11 @@ def camera_of(path: Path, root: Path) -> str:
     own = re.sub(r"(intrinsics?|extrinsics?|calib(ration)?|[_\-. ]+)$", "", own, flags=re.I)
     folders = [part for part in path.relative_to(root).parts[:-1] if CAMERA.fullmatch(part)]
     return as_word(folders[-1] if folders else own)
+
+
+def activity_of(name: str) -> str:
+    """What is done, by a trial's name without its number."""
+    return re.sub(r"[_\d]+$", "", name).replace("_", " ") or name
 
 
 def _own_words(path: Path) -> str:
@@ -246,11 +256,6 @@ def _is_text(path: Path) -> bool:
 def _processing(path: Path) -> tuple[int, str]:
     """How far a file has come, by the words that programs put behind its name."""
     return len(path.stem), path.name
-
-
-def _activity(name: str) -> str:
-    """What is done, by a trial's name without its number."""
-    return re.sub(r"[_\d]+$", "", name).replace("_", " ") or name
 
 
 def _unique(draft: _Draft, taken: set[str]) -> str:
