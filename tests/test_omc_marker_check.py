@@ -1,5 +1,6 @@
 """What is wrong with recorded markers is told before anything is solved with them."""
 
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
@@ -22,6 +23,19 @@ from d3ke.skeleton.kinematics import SkeletalModel
 from tests.scenes import squat
 
 OSIM = default_model()
+MARKERS = OSIM.marker_names
+UNSCALED = torch.ones(len(OSIM.bodies), 3, dtype=torch.float64)
+
+
+def standing(degrees: Mapping[str, float]) -> NDArray[np.float64]:
+    """The markers of someone who stands with both arms at these angles, (M, 3) m."""
+    q = np.array([one.default for one in OSIM.coordinates])
+    for name, angle in degrees.items():
+        for side in "rl":
+            q[OSIM.coordinate_names.index(f"{name}_{side}")] = np.radians(angle)
+    skeleton = SkeletalModel(OSIM, torch.float64)
+    places: NDArray[np.float64] = skeleton(torch.from_numpy(q), UNSCALED).markers.numpy()
+    return places
 
 
 @pytest.fixture(scope="module")
@@ -29,7 +43,7 @@ def person() -> MarkerData:
     """The markers of someone who squats, on the default skeleton."""
     time, q = squat(2.0)
     skeleton = SkeletalModel(OSIM, torch.float64)
-    points = skeleton(torch.from_numpy(q), torch.ones(len(OSIM.bodies), 3).double())
+    points = skeleton(torch.from_numpy(q), UNSCALED)
     return MarkerData(time, points.markers.numpy(), OSIM.marker_names)
 
 
@@ -65,11 +79,11 @@ def test_an_exchanged_pair_is_told(person: MarkerData) -> None:
 
 
 def test_arms_that_cross_are_not_exchanged(person: MarkerData) -> None:
-    xyz, middle = person.xyz.copy(), person.xyz[..., 2].mean()
-    forearm = ("ulna", "radius", "hand")
-    ends = [i for i, marker in enumerate(OSIM.markers) if marker.body.startswith(forearm)]
-    xyz[:, ends, 2] = 2 * middle - xyz[:, ends, 2]
-    assert exchanged_pairs(with_xyz(person, xyz)) == []
+    folded = {"arm_flex": 45, "arm_rot": 80, "elbow_flex": 90}
+    crossed = standing(folded)
+    across = crossed[MARKERS.index("RWRA"), 2] - crossed[MARKERS.index("LWRA"), 2]
+    assert across < -0.15  # the right wrist is left of the left one
+    assert exchanged_pairs(with_xyz(person, np.tile(crossed, (len(person.time), 1, 1)))) == []
 
 
 def test_a_pair_that_changes_places_half_way_is_told(person: MarkerData) -> None:

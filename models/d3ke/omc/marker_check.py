@@ -21,6 +21,7 @@ MISSING = 0.5  # of the frames: a marker, or a frame's markers, that is mostly n
 STILL_M = 0.02  # half of a static trial's markers stay nearer than this to their mean places
 SWAPPED = -0.3  # cosine between a pair of markers and the body's right
 CLEAR_UP = 0.8  # cosine of 37 degrees: a body that leans more tells no axis
+CLEARLY_M = 0.04  # nearer to the other side: hands may touch
 LEAST_JUMP_M = 0.1  # of two markers together between two frames, to have changed places
 SHOWN = 5  # names in a message
 # From a recording's axes to a ground whose Y is up, by the axis that is up and its sign.
@@ -108,8 +109,8 @@ def turned(markers: MarkerData, turn: Array) -> MarkerData:
 def exchanged_pairs(markers: MarkerData) -> list[tuple[str, str]]:
     """Markers of right and left that have each other's names in most frames.
 
-    They lie the wrong way round, right being where most pairs say that it is, and each is nearer to
-    a marker of the other side than to any of its own: hands that cross are not exchanged.
+    They lie the wrong way round, right being where most pairs say that it is, and each is clearly
+    nearer to a marker of the other side than to any of its own: arms may cross.
     """
     pairs = _pairs(markers)
     if len(pairs) < 3:
@@ -126,8 +127,8 @@ def exchanged_pairs(markers: MarkerData) -> list[tuple[str, str]]:
         pair
         for number, (pair, cosine) in enumerate(zip(pairs, cosines, strict=True))
         if cosine < SWAPPED
-        and _nearest(rights, number, lefts) < _nearest(rights, number, rights)
-        and _nearest(lefts, number, rights) < _nearest(lefts, number, lefts)
+        and _nearest(rights, number, lefts) < _nearest(rights, number, rights) - CLEARLY_M
+        and _nearest(lefts, number, rights) < _nearest(lefts, number, lefts) - CLEARLY_M
     ]
 
 
@@ -143,7 +144,8 @@ def exchange_times(markers: MarkerData, right: str, left: str) -> Array:
     a, b = (markers.xyz[:, markers.names.index(name)] for name in (right, left))
     stay = np.linalg.norm(a[1:] - a[:-1], axis=1) + np.linalg.norm(b[1:] - b[:-1], axis=1)
     cross = np.linalg.norm(a[1:] - b[:-1], axis=1) + np.linalg.norm(b[1:] - a[:-1], axis=1)
-    return markers.time[1:][(stay > LEAST_JUMP_M) & (cross < stay / 2)]
+    times: Array = markers.time[1:][(stay > LEAST_JUMP_M) & (cross < stay / 2)]
+    return times
 
 
 def _pairs(markers: MarkerData) -> list[tuple[str, str]]:
