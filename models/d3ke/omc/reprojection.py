@@ -1,7 +1,7 @@
 """Reprojection: clocks, camera and places of landmarks that bring points onto what was seen."""
 
 from dataclasses import dataclass, replace
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,6 +14,9 @@ from d3ke.vision.camera import Camera
 Array = NDArray[np.float64]
 Flags = NDArray[np.bool_]
 
+# Of BlazePose's landmarks: shoulders, elbows, wrists, hips, knees, ankles, heels, toes.
+LIMBS = (11, 12, 13, 14, 15, 16, 23, 24, 25, 26, 27, 28, 29, 30, 31, 32)
+LEAST_VISIBLE = 0.5
 # BlazePose's errors as fitted on rendered people (assets/landmark_noise.json): about 1 % of the
 # person's height, which last for 8.5 frames at 30 Hz, and constant ones of 1 to 3 cm a clip.
 ERROR = 0.012
@@ -31,21 +34,46 @@ STEP_M = 1e-4  # of the central differences through the lens
 
 @dataclass(frozen=True, eq=False)
 class Seen:
-    """What a video saw: time (V,) s, pixels (V, P, 2), weights (V, P), 0 where nothing."""
+    """What a video saw: time (V,) s, pixels (V, P, 2), weights (V, P), 0 where nothing.
+
+    rate_hz: how many frames a second follow each other.
+    """
 
     time: Array
     pixels: Array
     weights: Array
+    rate_hz: float
+
+    @staticmethod
+    def of(
+        time: Array,
+        landmarks: NDArray[np.floating],
+        size: tuple[int, int],
+        numbers: tuple[int, ...] = LIMBS,
+    ) -> "Seen":
+        """Some of BlazePose's landmarks (V, 33, 7) in a picture of `size` px.
+
+        Those that it takes for hidden, or guesses outside of the picture, count for nothing.
+        """
+        chosen = np.asarray(landmarks[:, list(numbers)], np.float64)
+        pixels, visible = chosen[..., :2], chosen[..., 3]
+        with np.errstate(invalid="ignore"):
+            inside = ((pixels >= 0) & (pixels <= np.array(size) - 1)).all(axis=2)
+            weights = np.where(inside & (visible >= LEAST_VISIBLE), visible**2, 0.0)
+        return Seen(np.asarray(time, np.float64), pixels, weights, filters.rate_hz(time))
 
     def part(self, rows: NDArray[np.intp] | Flags) -> "Seen":
-        """Some of its frames."""
-        return Seen(self.time[rows], self.pixels[rows], self.weights[rows])
+        """Some of its frames, that follow each other."""
+        return replace(
+            self, time=self.time[rows], pixels=self.pixels[rows], weights=self.weights[rows]
+        )
 
     def thinned(self, most: int = MOST_FRAMES) -> "Seen":
         """No more than so many frames, evenly chosen."""
         if len(self.time) <= most:
             return self
-        return self.part(np.linspace(0, len(self.time) - 1, most).round().astype(np.intp))
+        rows = np.linspace(0, len(self.time) - 1, most).round().astype(np.intp)
+        return replace(self.part(rows), rate_hz=self.rate_hz * most / len(self.time))
 
 
 class Now(NamedTuple):
@@ -56,7 +84,37 @@ class Now(NamedTuple):
     turns: Array | None
 
 
-class Moved:
+class Motion(Protocol):
+    """Points that move."""
+
+    def at(self, time: Array) -> Now:
+        """What is known of them at times (F,)."""
+
+    def covers(self, time: Array) -> Flags:
+        """At which times (F,) anything is known."""
+
+
+class Moments(Motion):
+    """Points at moments that stand for themselves: the time of the first is 0, of the next 1."""
+
+    def __init__(self, points: Array, turns: Array | None = None) -> None:
+        """points: (F, P, 3) m, turns: (F, P, 3, 3) if known."""
+        self.points, self.turns = points, turns
+
+    def at(self, time: Array) -> Now:
+        """What is known at moments (F,); nothing moves."""
+        chosen = np.round(time).astype(np.intp)
+        places = self.points[chosen]
+        turns = None if self.turns is None else self.turns[chosen]
+        return Now(places, np.zeros_like(places), turns)
+
+    def covers(self, time: Array) -> Flags:
+        """Which of times (F,) are among the moments."""
+        inside: Flags = (time >= 0) & (time <= len(self.points) - 1)
+        return inside
+
+
+class Moved(Motion):
     """Points of a body in ground over time, to be read at any time."""
 
     def __init__(self, time: Array, points: Array, turns: Array | None = None) -> None:
@@ -107,20 +165,29 @@ class Alignment:
     camera: Camera
     shifts: Array
 
+    @staticmethod
+    def still(points: int) -> "Alignment":
+        """Clocks that agree, a camera to be replaced, and places as they usually are."""
+        return Alignment(0.0, 0.0, Camera.phone_default((1280, 720)), np.zeros((points, 3)))
+
     def omc_time(self, video_time: Array) -> Array:
         """Times of the laboratory at times of the video, s."""
         return (1 + self.drift) * video_time + self.offset_s
 
 
 class Fitted(NamedTuple):
-    """cost: of the robust fit; sd: standard deviations by the name of what was free."""
+    """cost: of the robust fit; sightings: independent ones that it is made of, about.
+
+    sd: standard deviations by the name of what was free, the greatest of several.
+    """
 
     alignment: Alignment
     cost: float
+    sightings: float
     sd: dict[str, float]
 
 
-def fitted(seen: Seen, moved: Moved, start: Alignment, free: Free, height_m: float) -> Fitted:
+def fitted(seen: Seen, moved: Motion, start: Alignment, free: Free, height_m: float) -> Fitted:
     """The alignment of least robust reprojection error, from one nearby.
 
     height_m: of the person, of which errors are a part.
@@ -136,10 +203,11 @@ def fitted(seen: Seen, moved: Moved, start: Alignment, free: Free, height_m: flo
     )
     variance = np.diag(np.linalg.pinv(done.jac.T @ done.jac))
     sd = {name: float(np.sqrt(variance[at].max())) for name, at in problem.names.items()}
-    return Fitted(problem.alignment(done.x), float(done.cost), sd)
+    sightings = float(problem.known.sum() / problem.memory)
+    return Fitted(problem.alignment(done.x), float(done.cost), sightings, sd)
 
 
-def errors_px(seen: Seen, moved: Moved, alignment: Alignment) -> Array:
+def errors_px(seen: Seen, moved: Motion, alignment: Alignment) -> Array:
     """Distances (V, P) between what was seen and where it should be, px; NaN where not seen."""
     time = alignment.omc_time(seen.time)
     now = moved.at(time)
@@ -166,7 +234,7 @@ class _Problem:
     """Residuals, in standard deviations of independent errors, and their slopes."""
 
     def __init__(
-        self, seen: Seen, moved: Moved, start: Alignment, free: Free, height_m: float
+        self, seen: Seen, moved: Motion, start: Alignment, free: Free, height_m: float
     ) -> None:
         self.moved, self.start = moved, start
         self.seen, self.known = _shared(seen, moved, start)
@@ -174,10 +242,10 @@ class _Problem:
         self.middle_s = float(self.seen.time.mean())
         pixel_sd = ERROR * height_px(start.camera, now.places, height_m)
         # so many frames in a row tell as much as one
-        memory = max(1.0, 2 * MEMORY_S * filters.rate_hz(self.seen.time))
-        weights = np.where(self.known, np.sqrt(self.seen.weights / memory) / pixel_sd, 0)
+        self.memory = max(1.0, 2 * MEMORY_S * self.seen.rate_hz)
+        weights = np.where(self.known, np.sqrt(self.seen.weights / self.memory) / pixel_sd, 0)
         self.weights = np.repeat(weights[..., None], 2, axis=2)  # (F, P, 2)
-        self.outlier2 = OUTLIER**2 / memory
+        self.outlier2 = OUTLIER**2 / self.memory
         usual = Camera.phone_default(start.camera.size).K[0, 0]
         self.focal_start = float(np.log(start.camera.K[0, 0] / usual))
         blocks = {
@@ -291,7 +359,7 @@ class _Problem:
         return x[self.names[name]] if name in self.names else np.zeros(size)
 
 
-def _shared(seen: Seen, moved: Moved, start: Alignment) -> tuple[Seen, Flags]:
+def _shared(seen: Seen, moved: Motion, start: Alignment) -> tuple[Seen, Flags]:
     """The frames of which both know something, thinned, and of which points, (F, P)."""
     time = start.omc_time(seen.time)
     known = moved.covers(time)[:, None] & np.isfinite(moved.at(time).places).all(axis=2)

@@ -1,0 +1,259 @@
+"""Sync: which moment of a video is which moment of a laboratory's recording, from motion alone.
+
+- omc time = (1 + drift) video time + offset_s.
+- Velocities say which shifts are worth a look; each of these is then fitted to the picture, with a
+  camera of its own where none is known, and the one that fits best is taken.
+- Nothing is guessed: a movement that repeats itself, or hardly anything that moves, is refused.
+"""
+
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from d3ke.errors import D3keError
+from d3ke.omc.reprojection import Alignment, Fitted, Free, Moved, Seen, fitted
+from d3ke.omc.resection import HEIGHT_M, QUICK_FRAMES, best_view
+from d3ke.omc.velocities import LEAST_OVERLAP_S, Scores, velocity_scores
+from d3ke.vision.camera import Camera
+
+Array = NDArray[np.float64]
+
+TRIED = 5  # peaks of the velocities' scores
+SAME_S = 0.15  # shifts that are nearer to each other after the fit are one
+FIRST_S = 60.0  # of a long video at a time, so that clocks have not drifted apart
+# Measured on rendered sessions and on pairs of recordings that do not belong together
+# (tests/benchmarks/synchronisation.py): gains of true shifts from 2.5, of wrong ones up to 2.7
+# but then with another shift as good; a stride off fits worse by a fifth and more.
+LEAST_GAIN, USUAL_GAIN = 1.2, 1.5
+LEAST_LEAD, USUAL_LEAD = 0.1, 0.12
+LEAST_CONFIDENCE = 0.5
+MOST_UNSURE_S = 0.03
+APART_S, APART_SD = 0.03, 4.0  # between what two parts of a recording say
+DRIFT_TOLD_SD = 3.0  # a drift below so many standard deviations is none
+
+
+class Trial(NamedTuple):
+    """One recording and one video of it. name: for messages; height_m: of the person."""
+
+    name: str
+    seen: Seen
+    moved: Moved
+    height_m: float = HEIGHT_M
+
+
+class Sync(NamedTuple):
+    """omc time = (1 + drift) video time + offset_s.
+
+    confidence: 0 to 1; uncertainty_s: standard deviation in the middle of the video; offsets_s,
+    gains: (L,) the evidence for every shift, for a plot; reason: in words.
+    """
+
+    offset_s: float
+    drift: float
+    confidence: float
+    uncertainty_s: float
+    offsets_s: Array
+    gains: Array
+    reason: str
+
+
+class Aligned(NamedTuple):
+    """A trial's clocks and the camera that was fitted with them. sync.reason says why.
+
+    doubt: why it is not to be used, empty where it is.
+    """
+
+    sync: Sync
+    fit: Fitted
+    doubt: str
+
+
+class _Rival(NamedTuple):
+    """A shift that was fitted to the picture. gain: its evidence from velocities."""
+
+    fit: Fitted
+    gain: float
+
+    @property
+    def badness(self) -> float:
+        """Cost of one independent sighting."""
+        return self.fit.cost / max(self.fit.sightings, 1e-9)
+
+
+def synchronise(
+    trial: Trial, size: tuple[int, int], camera: Camera | None = None, lens: Camera | None = None
+) -> Sync:
+    """The clocks of a trial.
+
+    size: width, height of the video, px; camera: the one that filmed, in the recording's ground;
+    lens: one whose K and distortion alone are known.
+    Raises D3keError where motion does not tell.
+    """
+    return trusted(trial, align(trial, size, camera, lens)).sync
+
+
+def trusted(trial: Trial, found: Aligned) -> Aligned:
+    """What was found. Raises D3keError where it is in doubt."""
+    if found.doubt:
+        raise D3keError(f"{trial.name}: not synchronised: {found.doubt}. Pass --sync SECONDS.")
+    return found
+
+
+def align(
+    trial: Trial, size: tuple[int, int], camera: Camera | None = None, lens: Camera | None = None
+) -> Aligned:
+    """The clocks of a trial, and the camera where none is known, in doubt or not.
+
+    Raises D3keError where the two recordings have too little in common to be compared.
+    """
+    part, scores = _scores(trial, camera)
+    rivals = _rivals(part, scores, size, camera, lens)
+    best = rivals[0]
+    lead = 1 - best.badness / rivals[1].badness if len(rivals) > 1 else 1.0
+    free = Free(clock=True, view=camera is None, lens=camera is None and lens is None)
+    fit = _settled(trial, part, best.fit.alignment, free)
+    uncertainty_s = fit.sd["offset"]
+    confidence = (1 - math.exp(-best.gain / USUAL_GAIN)) * (1 - math.exp(-lead / USUAL_LEAD))
+    doubt = _doubt(best, rivals, lead, uncertainty_s, confidence) or _parts_disagree(trial, fit)
+    alignment = fit.alignment
+    reason = doubt or (
+        f"fits {lead:.0%} better than any other shift, to {1e3 * uncertainty_s:.1f} ms"
+    )
+    sync = Sync(
+        alignment.offset_s,
+        alignment.drift,
+        0.0 if doubt else confidence,
+        uncertainty_s,
+        scores.offsets_s,
+        scores.gains,
+        reason,
+    )
+    return Aligned(sync, fit, doubt)
+
+
+def _scores(trial: Trial, camera: Camera | None) -> tuple[Trial, Scores]:
+    """How well shifts fit velocities, and the part of the video that says most about it."""
+    turns = None if camera is None else camera.R[None]
+    found = []
+    for seen in _minutes(trial.seen):
+        pixels = np.where(seen.weights[..., None] > 0, seen.pixels, np.nan)
+        scores = velocity_scores(seen.time, pixels, trial.moved.time, trial.moved.places, turns)
+        if np.isfinite(scores.gains).any():
+            found.append((float(np.nanmax(scores.gains)), trial._replace(seen=seen), scores))
+    if not found:
+        raise D3keError(
+            f"{trial.name}: video and recording share less than {LEAST_OVERLAP_S:g} s of a person "
+            f"who is seen. Check that they belong together, or pass --sync SECONDS."
+        )
+    _, part, scores = max(found, key=lambda one: one[0])
+    return part, scores
+
+
+def _minutes(seen: Seen) -> Iterator[Seen]:
+    """A video, or parts of a long one."""
+    length_s = seen.time[-1] - seen.time[0]
+    count = max(1, round(length_s / FIRST_S))
+    edges = seen.time[0] + np.arange(count + 1) / count * length_s
+    for first, last in zip(edges[:-1], edges[1:], strict=True):
+        yield seen.part((seen.time >= first) & (seen.time <= last))
+
+
+def _rivals(
+    trial: Trial,
+    scores: Scores,
+    size: tuple[int, int],
+    camera: Camera | None,
+    lens: Camera | None,
+) -> list[_Rival]:
+    """The shifts worth a look, fitted to the picture, best first, each some way from the others."""
+    found = []
+    for offset_s in scores.peaks(TRIED):
+        clock = replace(Alignment.still(trial.seen.pixels.shape[1]), offset_s=float(offset_s))
+        if camera is None:
+            free = Free(clock=True)
+            fit = best_view(trial.seen, trial.moved, clock, size, lens, trial.height_m, free)
+        else:
+            few = trial.seen.thinned(QUICK_FRAMES)
+            start = replace(clock, camera=camera)
+            fit = fitted(few, trial.moved, start, Free(clock=True), trial.height_m)
+        gain = float(np.interp(offset_s, scores.offsets_s, np.nan_to_num(scores.gains)))
+        found.append(_Rival(fit, gain))
+    apart: list[_Rival] = []
+    for rival in sorted(found, key=lambda one: one.badness):
+        same = [
+            place
+            for place, other in enumerate(apart)
+            if abs(other.fit.alignment.offset_s - rival.fit.alignment.offset_s) < SAME_S
+        ]
+        if same:
+            other = apart[same[0]]
+            apart[same[0]] = other._replace(gain=max(other.gain, rival.gain))
+        else:
+            apart.append(rival)
+    return apart
+
+
+def _settled(trial: Trial, part: Trial, start: Alignment, free: Free) -> Fitted:
+    """The best fit from a shift that a part of the video gave; then of ever longer parts."""
+    places = trial.moved.turns is not None
+    first, last = part.seen.time[[0, -1]]
+    begin, end = trial.seen.time[[0, -1]]
+    seen, alignment = part.seen, start
+    while True:
+        fit = fitted(seen, trial.moved, alignment, free, trial.height_m)
+        full = replace(free, drift=True, places=places)
+        fit = fitted(seen, trial.moved, fit.alignment, full, trial.height_m)
+        alignment = fit.alignment
+        if first <= begin and last >= end:
+            break
+        first, last = first - (last - first) / 2, last + (last - first) / 2
+        seen = trial.seen.part((trial.seen.time >= first) & (trial.seen.time <= last))
+    if abs(alignment.drift) >= DRIFT_TOLD_SD * fit.sd["drift"]:
+        return fit
+    # not told: the clocks are taken to run alike, about the middle of what is seen
+    shared = trial.moved.covers(alignment.omc_time(trial.seen.time))
+    middle_s = float(trial.seen.time[shared].mean())
+    alike = replace(alignment, offset_s=alignment.offset_s + alignment.drift * middle_s, drift=0.0)
+    return fitted(trial.seen, trial.moved, alike, replace(free, places=places), trial.height_m)
+
+
+def _doubt(
+    best: _Rival,
+    rivals: Sequence[_Rival],
+    lead: float,
+    uncertainty_s: float,
+    confidence: float,
+) -> str:
+    """Why a shift is not to be believed; nothing where it is."""
+    if best.gain < LEAST_GAIN:
+        return "limbs in the video do not move as in the recording, or hardly move"
+    if lead < LEAST_LEAD:
+        offsets = [rival.fit.alignment.offset_s for rival in rivals[:2]]
+        return (
+            f"the movement repeats itself: offsets of {offsets[0]:.2f} and {offsets[1]:.2f} s fit "
+            f"alike"
+        )
+    if confidence < LEAST_CONFIDENCE:
+        return f"the evidence is weak (confidence {confidence:.2f})"
+    if uncertainty_s > MOST_UNSURE_S:
+        return f"too little moves: the offset is known to {1e3 * uncertainty_s:.0f} ms only"
+    return ""
+
+
+def _parts_disagree(trial: Trial, fit: Fitted) -> str:
+    """What two halves of a trial, or arms and legs, say otherwise; nothing where they agree."""
+    seen, alignment = trial.seen, fit.alignment
+    shared = np.flatnonzero(trial.moved.covers(alignment.omc_time(seen.time)))
+    told = []
+    for rows in np.array_split(shared, 2):
+        half = seen.part(rows)
+        told.append(fitted(half, trial.moved, alignment, Free(clock=True), trial.height_m))
+    apart_s = told[0].alignment.offset_s - told[1].alignment.offset_s
+    allowed_s = APART_S + APART_SD * math.hypot(*(one.sd["offset"] for one in told))
+    if abs(apart_s) <= allowed_s:
+        return ""
+    return f"its two halves say otherwise by {1e3 * abs(apart_s):.0f} ms"
