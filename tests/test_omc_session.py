@@ -239,6 +239,40 @@ def test_forces_are_no_motion_whatever_the_file_is_called(tmp_path: Path) -> Non
     assert left_out(session) == {"walk.mot": "no motion of a trial"}
 
 
+def test_trials_may_have_numbers_or_words_of_views_for_names(tmp_path: Path) -> None:
+    folder = write(
+        tmp_path / "s",
+        "01/markers.trc",
+        "01/video_1.mp4",
+        "02/markers.trc",
+        "front_squat/markers.trc",
+        "picking/cam_b/picking.mp4",
+        "picking/markers.c3d",
+    )
+    assert trials(find_session(folder)) == {
+        "01": ("markers.trc", None, {"1": "video_1.mp4"}),
+        "02": ("markers.trc", None, {}),
+        "front_squat": ("markers.trc", None, {}),
+        "picking": ("markers.c3d", None, {"cam_b": "picking.mp4"}),
+    }
+
+
+def test_what_belongs_to_other_things_is_no_fact_and_no_calibration(tmp_path: Path) -> None:
+    folder = write(
+        tmp_path / "s",
+        "walk.trc",
+        "walk_cam1.mp4",
+        "clip.json",
+        "calibration/readme.txt",
+        "calibration/rig.toml",
+        "calibration/camera_settings.xml",
+        clip='{"height": 1080, "shared_files": [1]}',
+    )
+    session = find_session(folder)
+    assert session.subject == Subject("s")
+    assert names(session.calibration) == {"cam1": "rig.toml"}
+
+
 def test_a_video_of_another_trial_is_left_out_and_said(tmp_path: Path) -> None:
     session = find_session(write(tmp_path / "s", "walk.trc", "walk.mp4", "run.mp4"))
     assert trials(session) == {"walk": ("walk.trc", None, {"camera": "walk.mp4"})}
@@ -276,9 +310,12 @@ def test_a_toml_names_the_files(tmp_path: Path) -> None:
 
 
 def test_a_folders_toml_corrects_what_its_files_say(tmp_path: Path) -> None:
-    folder = write(tmp_path / "s", "walk.trc", "walk.mp4", "a.osim", "b.osim", "session.toml")
-    (folder / "session.toml").write_text('osim = "b.osim"\n[subject]\nmass_kg = 70')
+    folder = write(tmp_path / "s", "walk.trc", "walk.mp4", "calm.trc", "a.osim", "b.osim")
+    (folder / "session.toml").write_text(
+        'osim = "b.osim"\nstatic = "calm.trc"\n[subject]\nmass_kg = 70'
+    )
     session = find_session(folder)
+    assert session.static == folder / "calm.trc"
     assert list(trials(session)) == ["walk"]
     assert session.osim == folder / "b.osim"
     assert session.subject == Subject("s", None, None, 70.0)

@@ -92,7 +92,7 @@ class _Files:
         self.all = [*inside, *shared]
         self.markers = self._of(MARKER_FILES)
         self.motions = self._of(MOTION_FILES)
-        self.videos = self._of(VIDEO_FILES)
+        self.videos = [path for path in inside if path.suffix.lower() in VIDEO_FILES]
         self.models = self._of({".osim"})
         self.calibrations = [path for path in inside if _is_calibration(path)]
         self.mappings = [path for path in self._of(MAPPINGS) if MAPPING.search(path.stem)]
@@ -119,8 +119,9 @@ def _session(path: Path, root: Path, said: SessionFile | None) -> Session:
     elif said.trials is None:
         found = _corrected(_sorted_in(path, name, files), said)
     else:
-        listed = Session(path, name, files.subject(name, path), said.trials)
-        found = _corrected(listed, said)
+        known = said.subject is not None and said.subject.id
+        subject = Subject(name) if known else files.subject(name, path)
+        found = _corrected(Session(path, name, subject, said.trials), said)
     return _with_calibration(found, files, (said and said.calibration) or {})
 
 
@@ -169,6 +170,9 @@ def _corrected(found: Session, said: SessionFile) -> Session:
     return replace(
         found,
         subject=found.subject if said.subject is None else _told(found.subject, said.subject),
+        trials=tuple(
+            one for one in found.trials if one.markers is None or one.markers != said.static
+        ),
         static=said.static or found.static,
         osim=osim,
         is_scaled=(found.is_scaled or of_file) if said.is_scaled is None else said.is_scaled,
@@ -223,8 +227,9 @@ def _is_calibration(path: Path) -> bool:
         return False
     if path.suffix.lower() == ".xcp":
         return True
-    by_name = CALIBRATION.search(path.stem) or CALIBRATION.search(path.parent.name)
-    return by_name is not None and not NOT_CALIBRATION.search(path.stem)
+    by_name = CALIBRATION.search(path.stem) is not None
+    by_folder = CALIBRATION.search(path.parent.name) and path.suffix.lower() != ".txt"
+    return bool(by_name or by_folder) and not NOT_CALIBRATION.search(path.stem)
 
 
 def _first(paths: Sequence[Path], left_out: list[LeftOut]) -> Path | None:

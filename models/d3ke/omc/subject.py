@@ -1,6 +1,7 @@
 """Subject: whom a session is about, from what the files beside a recording say."""
 
 import json
+import os
 import re
 import tomllib
 from collections.abc import Callable, Mapping
@@ -94,15 +95,16 @@ def read_facts(path: Path) -> Facts:
         raise D3keError(f"{path}: cannot be read ({error}). Write it again.") from error
     if not isinstance(table, dict):
         raise D3keError(f"{path}: holds no names and values. Write it again.")
-    people = table.get("subject", table.get("project", table))
-    named = people if isinstance(people, Mapping) else {}
+    named = table if path.suffix == ".yaml" else table.get("subject", table.get("project", {}))
+    named = named if isinstance(named, Mapping) else {}
     told = any(key in named for key in ID + SEX + HEIGHT + MASS)
-    shared = table.get("shared_files", {})
+    shared = table.get("shared_files")
+    shared = shared if isinstance(shared, Mapping) else {}
     return Facts(
         path,
         subject_of(named, str(path)) if told else None,
         str(table["activity"]) if "activity" in table else None,
-        tuple(path.parent / str(file) for file in shared.values()),
+        tuple(Path(os.path.normpath(path.parent / str(file))) for file in shared.values()),
     )
 
 

@@ -39,8 +39,9 @@ LAYOUT = {
     "model", "models", "osim", "videos", "video", "inputmedia", "calibration", "calib",
 }  # fmt: skip
 CAMERA = re.compile(
-    r"((cam(era)?|view|gopro|iphone|ipad|phone|webcam|pi)[_\-. ]?\w{0,8})|\d+|"
-    r"(front|back|rear|left|right|side|top|sagittal|frontal|lateral)[_\-. ]?\w{0,8}",
+    r"(cam(era)?|view|gopro|iphone|ipad|phone|webcam|pi)[_\-. ]?"
+    r"(\d*|[a-h]|left|right|front|back|side)|"
+    r"(front|back|rear|left|right|side|top|sagittal|frontal|lateral)([_\-. ]?(view|cam(era)?))?\d*",
     re.IGNORECASE,
 )
 ONE_CAMERA = "camera"  # the name of one whose file says none
@@ -123,12 +124,13 @@ class Drafts:
         home, own = self._home(path), _own_words(path)
         inside = [draft for draft in self.found if draft.home == home]
         placed = _named_in(own, inside) or _named_in(own, self.found)
-        if placed is None and (not own or CAMERA.fullmatch(own)) and len(inside) == 1:
+        is_camera = own.isdigit() or CAMERA.fullmatch(own) is not None
+        if placed is None and (not own or is_camera) and len(inside) == 1:
             placed = inside[0], own
         if placed is None:
             said = {as_word(part).casefold() for part in folders}
             above = [draft for draft in self.found if draft.name.casefold() in said]
-            placed = (above[0], own if CAMERA.fullmatch(own) else "") if len(above) == 1 else None
+            placed = (above[0], own if is_camera else "") if len(above) == 1 else None
         if placed is None and only and len(self.found) == 1:
             placed = self.found[0], ""
         if placed is None:
