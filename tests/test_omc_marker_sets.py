@@ -225,6 +225,14 @@ def test_measurements_are_of_recorded_markers_and_of_the_models_bodies() -> None
     assert ends <= set(PLUG_IN_GAIT)
 
 
+def test_the_legs_of_cgm_2_are_of_plug_in_gait() -> None:
+    legs = [f"{side}{name}" for side in "LR" for name in "ASI PSI THI THAP THAD KNE KNM".split()]
+    feet = [f"{side}{name}" for side in "LR" for name in "TIB TIAP ANK MED HEE FMH VMH".split()]
+    found = match(OSIM, legs + feet)
+    assert (found.source, found.unknown) == ("Plug-in Gait", ())
+    assert found.names["LMED"] == "LANM"
+
+
 def test_what_a_c3d_has_beside_markers_does_not_count() -> None:
     others = ["*12", "U103", "LHipAngles", "RKneeMoment", "LGroundReactionForce", "RAnklePower"]
     found = match(OSIM, [*PLUG_IN_GAIT, *others])

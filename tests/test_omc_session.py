@@ -187,7 +187,7 @@ def test_files_side_by_side(tmp_path: Path) -> None:
         "Walk 01-cam1.avi",
         "Walk 01.cam2.avi",
         "Run-02.trc",
-        "Run-02.c3d",
+        "Run-02_sync.c3d",
         "Run-02_cam1.mp4",
         "cam2_Run-02.MP4",
         "generic.osim",
@@ -203,7 +203,7 @@ def test_files_side_by_side(tmp_path: Path) -> None:
     assert session.static == folder / "cal_01.c3d"
     assert not session.is_scaled
     assert names(session.calibration) == {"cam1": "camera_cam1.toml", "cam2": "lab.calib.xml"}
-    assert set(left_out(session)) == {"Run-02.c3d", "Walk 01_grf.mot", "other.mp4"}
+    assert set(left_out(session)) == {"Run-02_sync.c3d", "Walk 01_grf.mot", "other.mp4"}
 
 
 def test_an_opensim_recording_alone(tmp_path: Path) -> None:
