@@ -226,9 +226,8 @@ def test_measurements_are_of_recorded_markers_and_of_the_models_bodies() -> None
 
 
 def test_the_legs_of_cgm_2_are_of_plug_in_gait() -> None:
-    legs = [f"{side}{name}" for side in "LR" for name in "ASI PSI THI THAP THAD KNE KNM".split()]
-    feet = [f"{side}{name}" for side in "LR" for name in "TIB TIAP ANK MED HEE FMH VMH".split()]
-    found = match(OSIM, legs + feet)
+    names = "ASI PSI THI THAP THAD KNE KNM TIB TIAP ANK MED HEE FMH VMH"
+    found = match(OSIM, [f"{side}{name}" for side in "LR" for name in names.split()])
     assert (found.source, found.unknown) == ("Plug-in Gait", ())
     assert found.names["LMED"] == "LANM"
 
@@ -251,6 +250,12 @@ def test_names_by_chance_are_no_match() -> None:
     assert "\n" not in message
     assert "only 6 of 47 recorded markers are on the model" in message
     assert '[names] "RKNEEE" = "RKNE"' in message
+
+
+@pytest.mark.parametrize("names", [[], ["RASI", "LASI", "C7"]])
+def test_too_few_markers_are_told(names: list[str]) -> None:
+    with pytest.raises(D3keError, match=f"only {len(names)} markers were recorded, at least 6"):
+        match(OSIM, names)
 
 
 def test_a_model_without_markers_is_told_how_to_get_some(data_dir: Path) -> None:

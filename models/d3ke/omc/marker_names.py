@@ -215,6 +215,11 @@ def _too_few(chosen: _Route, count: int, unknown: Sequence[str]) -> str:
             "the model has no markers. Give a marker set of OpenSim (.xml) or a mapping (.toml) "
             "that says where they are."
         )
+    if not unknown:
+        return (
+            f"only {count} markers were recorded, at least {LEAST_MARKERS} are needed. Name another "
+            "recording."
+        )
     return (
         f"only {len(chosen.names)} of {count} recorded markers are on the model; "
         f"{_told(chosen, unknown)}"
