@@ -217,8 +217,8 @@ def _too_few(chosen: _Route, count: int, unknown: Sequence[str]) -> str:
         )
     if not unknown:
         return (
-            f"only {count} markers were recorded, at least {LEAST_MARKERS} are needed. Name another "
-            "recording."
+            f"only {count} markers were recorded, at least {LEAST_MARKERS} are needed. Name "
+            "another recording."
         )
     return (
         f"only {len(chosen.names)} of {count} recorded markers are on the model; "
