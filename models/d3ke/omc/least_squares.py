@@ -12,7 +12,8 @@ from d3ke.omc.marker_fit import Fitted, MarkerFit, Targets
 
 ROUNDS = 60  # steps tried at most
 STEP = 1e-5  # rad or m: a shorter step is the last one; what is left is some tenths of it
-LONGEST_STEP = 0.5  # rad or m: beyond, the slope says little about where a body turns to
+LONGEST_STEP = 1.0  # rad or m: beyond, the slope says little about where a body turns to
+STIFFNESS = 0.01  # m2: a body of 10 cm; damping by it keeps angles that are hardly told
 FLOOR = 1e-10  # m2: the curvature of a value that nothing tells, so that it stays where it is
 LEAST_DAMPING, MOST_DAMPING = 1e-9, 1e6  # of the curvature
 EASIER, HARDER = 0.1, 10.0  # damping after a step that went down, or did not
@@ -73,14 +74,27 @@ def minimised(
 
 
 def _step(values: Tensor, fitted: Fitted, damping: Tensor, bounds: Bounds) -> Tensor:
-    """The damped step of Gauss and Newton, (P, F)."""
+    """The damped step of Gauss and Newton within the bounds, (P, F).
+
+    What would go beyond a bound goes there, and the others are sought again beside that.
+    """
     down = fitted.descent
     held = ((values <= bounds.low) & (down < 0)) | ((values >= bounds.high) & (down > 0))
-    down = down.masked_fill(held, 0.0)
-    system = fitted.curvature.masked_fill(held[:, :, None] | held[:, None], 0.0)
+    step = _damped(fitted.curvature, down, held, damping)
+    short = (values + step).clamp(bounds.low, bounds.high) - values
+    cut = short != step
+    if cut.any():
+        fixed = short * cut
+        rest = down - (fitted.curvature @ fixed[:, :, None])[:, :, 0]
+        step = torch.where(cut, short, _damped(fitted.curvature, rest, held | cut, damping))
+    return step
+
+
+def _damped(curvature: Tensor, down: Tensor, held: Tensor, damping: Tensor) -> Tensor:
+    """The step without what is held, none longer than LONGEST_STEP. held: (P, F)."""
+    system = curvature.masked_fill(held[:, :, None] | held[:, None], 0.0)
     own = system.diagonal(dim1=1, dim2=2)
-    own += own * damping[:, None] + FLOOR
+    own += damping[:, None] * (own + STIFFNESS) + FLOOR
     factor, _ = torch.linalg.cholesky_ex(system)
-    step = torch.cholesky_solve(down[:, :, None], factor)[:, :, 0]
-    longest = step.abs().amax(1, keepdim=True)
-    return step * (LONGEST_STEP / longest).clamp(max=1.0)
+    wanted = down.masked_fill(held, 0.0)[:, :, None]
+    return torch.cholesky_solve(wanted, factor)[:, :, 0].clamp(-LONGEST_STEP, LONGEST_STEP)

@@ -6,12 +6,11 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from d3ke.motion import filters
+from d3ke.omc.branches import Branches
 from d3ke.omc.least_squares import Bounds, Minimum, minimised
 from d3ke.omc.marker_fit import MarkerFit, Targets
 from d3ke.omc.root_start import root_start
 from d3ke.posing import in_parts
-from d3ke.skeleton.functions import Line
-from d3ke.skeleton.osim import OsimModel
 
 Array = NDArray[np.float64]
 
@@ -22,7 +21,7 @@ FAR, NEAR = 1e-2, 1e-6  # damping of the first step from another posture, and fr
 WORSE, WORSE_M2 = 1.3, 1e-6  # a cost over this times a neighbour's and more: another minimum?
 JUMP = 0.5  # rad or m from a neighbour: likewise
 BETTER, SAME = 0.999, 1.0001  # of a cost: another minimum's, and one not to be told apart
-MENDINGS = 100  # times that neighbours are asked
+MENDINGS = 40  # times that neighbours are asked
 
 
 class MarkerTrack:
@@ -38,10 +37,10 @@ class MarkerTrack:
         coordinates = fit.skeleton.osim.coordinates
         free = [coordinates[place] for place in fit.free.tolist()]
         ranges = [c.range if c.clamped else (-np.inf, np.inf) for c in free]
-        plain = plain_angles(fit.skeleton.osim)
         self.fit, self.targets, self.time = fit, targets, time
         self.bounds = Bounds(*torch.tensor(ranges, dtype=torch.float64).reshape(-1, 2).T)
-        self.plain = [column for column, c in enumerate(free) if c.name in plain]
+        names = [coordinate.name for coordinate in free]
+        self.branches = Branches(fit.skeleton.osim, names, np.array(ranges).reshape(-1, 2))
         self.values = fit.default[fit.free].repeat(len(time), 1)
         self.cost = self.values.new_full((len(time),), torch.nan)
         self.converged = torch.zeros(len(time), dtype=torch.bool)
@@ -52,7 +51,7 @@ class MarkerTrack:
         stride = FINER ** int(np.log(max(longest, 1.0)) / np.log(FINER) + 1e-9)
         done = torch.cat([frames[:-1:stride], frames[-1:]])
         self._store(done, self._minimised(done, root_start(self.fit, self.targets.at(done)), FAR))
-        self._unwrap(done)
+        self._follow(done)
         self._mend(done)
         while stride > 1:
             stride //= FINER
@@ -61,6 +60,7 @@ class MarkerTrack:
             self._store(between, self._minimised(between, self._through(done, between), NEAR))
             done = torch.cat([done, between]).sort().values
         self._mend(frames)
+        self._follow(frames)
 
     def _minimised(self, frames: Tensor, start: Tensor, damping: float) -> Minimum:
         parts = []
@@ -72,13 +72,11 @@ class MarkerTrack:
     def _store(self, frames: Tensor, found: Minimum) -> None:
         self.values[frames], self.cost[frames], self.converged[frames] = found
 
-    def _unwrap(self, frames: Tensor) -> None:
-        """Take whole turns out, from the first frame's nearest to default on."""
-        default = self.fit.default[self.fit.free]
-        for column in self.plain:
-            angles = filters.unwrap(self.values[frames, column].numpy())
-            turns = np.round((angles[0] - float(default[column])) / (2 * np.pi))
-            self.values[frames, column] = torch.from_numpy(angles - 2 * np.pi * turns)
+    def _follow(self, frames: Tensor) -> None:
+        """Choose among equal postures the angles near those before, the first near default."""
+        default = self.fit.default[self.fit.free].numpy()
+        values = self.branches.followed(self.values[frames].numpy(), default)
+        self.values[frames] = torch.from_numpy(values)
 
     def _through(self, done: Tensor, frames: Tensor) -> Tensor:
         """Where the motion through solved frames passes at others, (n, F)."""
@@ -122,13 +120,3 @@ class MarkerTrack:
         self._store(frames[better], Minimum(*(part[better] for part in found)))
         return better
 
-
-def plain_angles(osim: OsimModel) -> set[str]:
-    """Coordinates of which a whole turn changes nothing: free angles that nothing else follows."""
-    plain = {c.name for c in osim.coordinates if c.rotational and not c.clamped}
-    for joint in osim.joints:
-        for axis in joint.axes:
-            line = isinstance(axis.function, Line) and set(axis.function.coefficients) <= {1.0, -1.0}
-            if axis in joint.translations or not line:
-                plain -= set(axis.coordinates)
-    return plain - {coupler.independent for coupler in osim.couplers}
