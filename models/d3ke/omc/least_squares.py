@@ -18,6 +18,7 @@ FLOOR = 1e-10  # m2: the curvature of a value that nothing tells, so that it sta
 LEAST_DAMPING, MOST_DAMPING = 1e-9, 1e6  # of the curvature
 EASIER, HARDER = 0.1, 10.0  # damping after a step that went down, or did not
 
+
 class Bounds(NamedTuple):
     """What values may be, (F,) each; infinite where they may be anything."""
 

@@ -119,4 +119,3 @@ class MarkerTrack:
             better |= nearer & (found.cost < SAME * cost + 1e-12)
         self._store(frames[better], Minimum(*(part[better] for part in found)))
         return better
-

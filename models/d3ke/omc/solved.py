@@ -79,4 +79,3 @@ def solved(
     motion = Motion(recorded.time, q, osim.coordinate_names, tuple(turns))
     errors = np.linalg.norm(places - recorded.xyz, axis=2)
     return Solved(motion, MarkerData(recorded.time, places, recorded.names), errors, converged)
-
