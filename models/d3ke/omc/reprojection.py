@@ -30,6 +30,7 @@ RATE_HZ = 200.0  # of points that are read between by lines: 0.2 mm at 50 m/s2
 LEAST_DEPTH_M = 0.1
 MOST_FRAMES = 900  # of a fit: what more frames tell is little
 STEP_M = 1e-4  # of the central differences through the lens
+TOLERANCE = 1e-5  # of the cost: a hundredth of what one sighting says
 
 
 @dataclass(frozen=True, eq=False)
@@ -199,6 +200,7 @@ def fitted(seen: Seen, moved: Motion, start: Alignment, free: Free, height_m: fl
         jac=problem.slopes,
         loss=problem.loss,
         x_scale="jac",
+        ftol=TOLERANCE,
         max_nfev=60,
     )
     variance = np.diag(np.linalg.pinv(done.jac.T @ done.jac))

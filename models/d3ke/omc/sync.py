@@ -16,7 +16,16 @@ from numpy.typing import NDArray
 
 from d3ke.errors import D3keError
 from d3ke.omc.reprojection import Alignment, Fitted, Free, Moved, Seen, fitted
-from d3ke.omc.resection import HEIGHT_M, QUICK_FRAMES, best_view
+from d3ke.omc.resection import (
+    ACCEPTED,
+    HEIGHT_M,
+    QUICK_FRAMES,
+    Resection,
+    accepted,
+    best_view,
+    resect,
+    resection_of,
+)
 from d3ke.omc.velocities import LEAST_OVERLAP_S, Scores, velocity_scores
 from d3ke.vision.camera import Camera
 
@@ -72,6 +81,13 @@ class Aligned(NamedTuple):
     doubt: str
 
 
+class Filmed(NamedTuple):
+    """One camera that stood still, and the clocks of the trials that it filmed, in their order."""
+
+    resection: Resection
+    syncs: tuple[Sync, ...]
+
+
 class _Rival(NamedTuple):
     """A shift that was fitted to the picture. gain: its evidence from velocities."""
 
@@ -94,6 +110,36 @@ def synchronise(
     Raises D3keError where motion does not tell.
     """
     return trusted(trial, align(trial, size, camera, lens)).sync
+
+
+def film_of(
+    trials: Sequence[Trial],
+    size: tuple[int, int],
+    lens: Camera | None = None,
+    accept_above: float = ACCEPTED,
+) -> Filmed:
+    """The camera that filmed all of the trials, and the clocks of each.
+
+    Every trial first finds a camera of its own. That of all trials together then tells the clocks
+    of each anew, also where a movement alone would not. size: width, height, px; lens: a camera
+    whose K and distortion are known; accept_above: as of `resect`.
+    Raises D3keError where clocks or camera are not told.
+    """
+    found = [align(trial, size, lens=lens) for trial in trials]
+    if len(trials) == 1:
+        trial, alone = trials[0], trusted(trials[0], found[0])
+        part = (trial.seen, trial.moved, alone.fit.alignment)
+        resection = resection_of([part], alone.fit, trial.height_m)
+        return Filmed(accepted(resection, accept_above, trial.name), (alone.sync,))
+    for trial, one in zip(trials, found, strict=True):
+        if all(other.doubt for other in found):
+            trusted(trial, one)
+    resection = _pooled(trials, found, size, lens, accept_above)
+    found = [align(trial, size, resection.camera) for trial in trials]
+    for trial, one in zip(trials, found, strict=True):
+        trusted(trial, one)
+    resection = _pooled(trials, found, size, lens, accept_above)
+    return Filmed(resection, tuple(one.sync for one in found))
 
 
 def trusted(trial: Trial, found: Aligned) -> Aligned:
@@ -133,6 +179,39 @@ def align(
         reason,
     )
     return Aligned(sync, fit, doubt)
+
+
+def _pooled(
+    trials: Sequence[Trial],
+    found: Sequence[Aligned],
+    size: tuple[int, int],
+    lens: Camera | None,
+    accept_above: float,
+) -> Resection:
+    """The camera of all trials that are in no doubt."""
+    points, turns, pixels, weights = [], [], [], []
+    for trial, one in zip(trials, found, strict=True):
+        if not one.doubt:
+            time = one.fit.alignment.omc_time(trial.seen.time)
+            shared = trial.moved.covers(time)
+            now = trial.moved.at(time[shared])
+            points.append(now.places)
+            turns.append(now.turns)
+            pixels.append(trial.seen.pixels[shared])
+            weights.append(trial.seen.weights[shared])
+    known = [turn for turn in turns if turn is not None]
+    return resect(
+        np.concatenate(points),
+        np.concatenate(pixels),
+        np.concatenate(weights),
+        size,
+        rate_hz=trials[0].seen.rate_hz,
+        turns=np.concatenate(known) if len(known) == len(turns) else None,
+        lens=lens,
+        height_m=trials[0].height_m,
+        accept_above=accept_above,
+        what=", ".join(trial.name for trial in trials),
+    )
 
 
 def _scores(trial: Trial, camera: Camera | None) -> tuple[Trial, Scores]:
