@@ -313,6 +313,10 @@ def test_names_that_are_nearly_right_are_forgiven(tmp_path: Path) -> None:
         camera_named(rig, "left", SIZE)
     with pytest.raises(D3keError, match="cam_01, cam_02 all fit"):
         camera_named(rig, "cam", SIZE)
+    alone = replace(rig, cameras={"cam_02": rig.cameras["cam_02"]})
+    assert camera_named(alone, "squat", SIZE).t == pytest.approx([-0.4, 0.9, 4.0])
+    with pytest.raises(D3keError, match=r"which camera is cam_01\? it holds cam_02"):
+        camera_named(alone, "cam_01", SIZE)
 
 
 def test_a_smaller_video_has_a_scaled_camera_and_another_shape_none(tmp_path: Path) -> None:

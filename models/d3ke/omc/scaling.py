@@ -68,8 +68,8 @@ def scale_model(
     if not still:
         markers = _some_frames(markers)
         remarks.append(
-            f"no static trial: distances are medians over {len(markers.time)} frames of a moving "
-            "one, and markers stay at their places on the unscaled model"
+            "no static trial: distances are medians over a moving one, and markers stay at their "
+            "places on the unscaled model"
         )
     poses = _poses(osim, markers, still)
     for _ in range(setup.postures):

@@ -91,7 +91,8 @@ def camera_named(rig: Rig, name: str, size: tuple[int, int]) -> Camera:
     """The camera of a rig for a video of `size` px, in the rig's ground.
 
     name: as the rig has it, or much the same: cam1 is Cam_01 and is in squat_cam1; the only camera
-    of a rig has any name. Raises D3keError: no such camera, several, or another shape of picture.
+    of a rig has any name without another number. Raises D3keError: no such camera, several, or
+    another shape of picture.
     """
     known = _nearest(rig, name)
     camera = Camera.from_figures(rig.path, rig.cameras[known], size)
@@ -100,10 +101,11 @@ def camera_named(rig: Rig, name: str, size: tuple[int, int]) -> Camera:
 
 def _nearest(rig: Rig, name: str) -> str:
     names = list(rig.cameras)
-    if name in names or len(names) == 1:
-        return name if name in names else names[0]
     wanted = words(name)
+    if len(names) == 1 and not _numbered_otherwise(words(names[0]), wanted):
+        return names[0]
     fits = (
+        [known for known in names if known == name],
         [known for known in names if words(known) == wanted],
         [known for known in names if words(known) <= wanted],
         [known for known in names if wanted <= words(known)],
@@ -113,6 +115,12 @@ def _nearest(rig: Rig, name: str) -> str:
         several = f"{', '.join(best)} all fit" if best else f"it holds {', '.join(names)}"
         raise D3keError(f"{rig.path}: which camera is {name}? {several}. Name the video after one.")
     return best[0]
+
+
+def _numbered_otherwise(known: set[str], wanted: set[str]) -> bool:
+    """Whether two names have numbers, and none in common: cam0 is not cam1."""
+    first, second = ({word for word in name if word.isdecimal()} for name in (known, wanted))
+    return bool(first) and bool(second) and not first & second
 
 
 def _files(path: Path) -> Iterator[tuple[Path, dict[str, Calibration]]]:
