@@ -20,6 +20,8 @@ from d3ke_cli.predict import predict
 from d3ke_cli.prepare import prepare
 from d3ke_cli.prepare_landmarks import landmarks
 from d3ke_cli.prepare_motions import motions
+from d3ke_cli.prepare_movi import movi
+from d3ke_cli.prepare_omc import omc
 from d3ke_cli.train import train
 
 OUT_OF_DEVICE_MEMORY = "OutOfMemoryError"  # torch's, which is not imported here
@@ -34,6 +36,8 @@ for command in (predict, export, check, evaluate, train):
     app.command()(command)
 prepare.command()(landmarks)
 prepare.command()(motions)
+prepare.command()(omc)
+prepare.command()(movi)
 app.add_typer(prepare, name="prepare")
 
 

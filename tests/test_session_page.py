@@ -54,6 +54,7 @@ def person() -> PersonStory:
         segments=(Segment("thigh", 0.41, 0.42, 0.02),),
         takes=(take,),
         left_out=("ann_day1, jump: no video.",),
+        remarks=("walk.trc: 3 gaps.",),
     )
 
 
@@ -84,7 +85,8 @@ def test_the_page_says_what_was_found(person: PersonStory) -> None:
         "1.68 m",
         "Hardly trusted: wrist_flex_r.",
         "ann_day1, jump: no video.",
-        "1.3 % of the person's height",
+        "walk.trc: 3 gaps.",
+        "1.3 % of the person",
         "offset 0.812 s",
     ):
         assert words in text, words

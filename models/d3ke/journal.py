@@ -21,6 +21,7 @@ from d3ke.outputs import check_writable
 FOLDER = ".prepare"
 OPTIONS = "options.json"
 OPENABLE = "openable"  # the folder of clips that OpenSim opens
+STORY = ".story"  # ends the name of what is told of a session that is solved
 # What files.replacing was writing when it was killed.
 LEFT_OVER = re.compile(
     r"\.((train|valid|test)-\d{6}\.[0-9a-f]{8}\.tar|manifest\.[0-9a-f]{8}\.json)"
@@ -97,7 +98,8 @@ class Journal:
         """Sweep; where nothing is finished, leave nothing at all. Returns whether anything is."""
         self.sweep()
         openable = self.folder / OPENABLE
-        if any(self.folder.glob("*.tar")) or any(openable.glob("*")):
+        parts = (self.folder.glob("*.tar"), openable.glob("*"), self.hidden.rglob(f"*{STORY}"))
+        if any(True for part in parts for _ in part):
             return True
         self.close()
         for folder in (openable, self.folder):

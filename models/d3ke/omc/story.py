@@ -68,7 +68,7 @@ class PersonStory:
     """A subject.
 
     source: where the recordings lie. size: how the scales were found; scales: of the bodies;
-    segments: beside what is usual; left_out: what, and why.
+    segments: beside what is usual; left_out: what cannot be used, and why; remarks: what is odd.
     """
 
     name: str
@@ -79,6 +79,7 @@ class PersonStory:
     segments: tuple[Segment, ...]
     takes: tuple[TakeStory, ...]
     left_out: tuple[str, ...]
+    remarks: tuple[str, ...]
 
     def save(self, path: Path) -> None:
         """Write it as JSON. Raises D3keError where that cannot be."""
@@ -93,7 +94,8 @@ class PersonStory:
             takes = tuple(_take(take) for take in told.pop("takes"))
             segments = tuple(Segment(*segment) for segment in told.pop("segments"))
             scales = {body: tuple(factors) for body, factors in told.pop("scales").items()}
-            told |= {"scales": scales, "left_out": tuple(told["left_out"])}
+            told |= {name: tuple(told[name]) for name in ("left_out", "remarks")}
+            told["scales"] = scales
             return PersonStory(**told, takes=takes, segments=segments)
         except (ValueError, KeyError, TypeError) as error:
             raise D3keError(f"{path}: not a story of recordings. Prepare anew.") from error

@@ -1,0 +1,246 @@
+"""A solved session: a person's takes become recordings with labels, in a worker."""
+
+import json
+import os
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from d3ke.errors import D3keError
+from d3ke.files import replacing
+from d3ke.journal import STORY
+from d3ke.omc.filming import Filming, FilmingOptions
+from d3ke.omc.person import Person, Take
+from d3ke.omc.solving import SolvedTake, Solver
+from d3ke.omc.story import Curve, FilmStory, PersonStory, TakeStory
+from d3ke.skeleton.osim import OsimModel
+from d3ke.workers import Advance
+
+Array = NDArray[np.float64]
+
+DONE = ".done"  # behind a job's name: its record, written when all is there
+MOST_POINTS = 400  # of a curve on a page
+
+
+class Recorded(NamedTuple):
+    """A person and their takes, read one after the other.
+
+    source: where they lie, for people. left_out: what cannot be used, and why; remarks: what is
+    odd.
+    """
+
+    person: Person
+    takes: Iterator[Take]
+    source: str
+    left_out: Sequence[str]
+    remarks: Sequence[str]
+
+
+class SolveJob(NamedTuple):
+    """A session, or whatever holds one person's recordings. name: of its own, a word."""
+
+    name: str
+    source: Any
+
+
+class Outcome(NamedTuple):
+    """What came of a job.
+
+    subject: None where nothing did; left_out: what could not be used, and why; remarks: what is
+    odd.
+    """
+
+    name: str
+    subject: str | None
+    recordings: int
+    left_out: tuple[str, ...]
+    remarks: tuple[str, ...]
+
+
+Read = Callable[[SolveJob], Recorded]
+
+
+class Recordings(NamedTuple):
+    """What to prepare.
+
+    kind: of data set; jobs: one a session, read by `read`; sources: hashes of what they are read
+    from; split_of: of each subject, where that is fixed.
+    """
+
+    kind: str
+    jobs: Sequence[SolveJob]
+    read: Read
+    sources: Mapping[str, str]
+    split_of: Mapping[str, str] | None = None
+
+
+class SolveTask(NamedTuple):
+    """What a worker needs to know for all of its jobs. folder: of recordings; it must pickle."""
+
+    here: Path
+    folder: Path
+    osim: str
+    filming: FilmingOptions
+    read: Read
+
+
+@dataclass(frozen=True)
+class SessionSolver:
+    """Solves sessions."""
+
+    task: SolveTask
+    osim: OsimModel
+
+    @cached_property
+    def filming(self) -> Filming:
+        """What turns videos into recordings; its networks are loaded once."""
+        return Filming(self.osim, self.task.filming)
+
+    @staticmethod
+    def open(task: SolveTask) -> "SessionSolver":
+        """In a worker: one thread, and paths that begin where they began before."""
+        import torch
+
+        torch.set_num_threads(1)
+        os.chdir(task.here)
+        return SessionSolver(task, OsimModel.from_xml(task.osim))
+
+    def __call__(self, job: SolveJob, advance: Advance) -> Outcome:
+        """Write the recordings and the story of a job; its record last."""
+        told = _Told([], [])
+        subject, count = None, 0
+        try:
+            story = self._solved(job, self.task.read(job), told)
+            count = sum(len(take.films) for take in story.takes)
+            if count:
+                story.save(self.task.folder / f"{job.name}{STORY}")
+                subject = story.name
+        except D3keError as error:
+            told.left_out.append(str(error))
+        remarks = tuple(dict.fromkeys(told.remarks))
+        outcome = Outcome(job.name, subject, count, tuple(told.left_out), remarks)
+        with replacing(self.task.folder / f"{job.name}{DONE}") as temporary:
+            temporary.write_text(json.dumps(outcome._asdict()), encoding="utf-8")
+        advance(1)
+        return outcome
+
+    def _solved(self, job: SolveJob, recorded: Recorded, told: "_Told") -> PersonStory:
+        """The story of a person, whose recordings are written on the way."""
+        told.left_out += recorded.left_out
+        told.remarks += recorded.remarks
+        solver = Solver(recorded.person, self.osim)
+        takes = tuple(self._takes(job, recorded, solver, told))
+        told.remarks += solver.remarks
+        rows = zip(self.osim.body_names, solver.scales.tolist(), strict=True)
+        return PersonStory(
+            name=recorded.person.name,
+            source=recorded.source,
+            facts=dict(recorded.person.facts),
+            size=solver.size_told,
+            scales={body: (x, y, z) for body, (x, y, z) in rows},
+            segments=solver.segments,
+            takes=takes,
+            left_out=tuple(told.left_out),
+            remarks=tuple(dict.fromkeys(told.remarks)),
+        )
+
+    def _takes(
+        self, job: SolveJob, recorded: Recorded, solver: Solver, told: "_Told"
+    ) -> Iterator[TakeStory]:
+        """The stories of the takes that became recordings."""
+        for take in recorded.takes:
+            where = f"{recorded.source}, {take.name}"
+            told.remarks += take.remarks
+            if not take.footage:
+                told.left_out.append(f"{where}: no video. Put one beside it.")
+                continue
+            try:
+                solved = solver.solve(take)
+            except D3keError as error:
+                told.left_out.append(f"{where}: {error}")
+                continue
+            told.remarks += solved.remarks
+            films = tuple(self._films(job, recorded.person, take, solved, told))
+            if films:
+                yield take_story(take, solved, films, self.osim)
+
+    def _films(
+        self, job: SolveJob, person: Person, take: Take, solved: SolvedTake, told: "_Told"
+    ) -> Iterator[FilmStory]:
+        """Write a recording for each camera; their stories."""
+        for footage in take.footage:
+            try:
+                filmed = self.filming.film(person, take, solved, footage)
+            except D3keError as error:
+                told.left_out.append(str(error))
+                continue
+            told.remarks += filmed.remarks
+            recording = filmed.recording
+            recording.save(self.task.folder / f"{job.name}-{recording.name}.npz")
+            yield filmed.story
+
+
+class _Told(NamedTuple):
+    """What is said of a job, while it is done."""
+
+    left_out: list[str]
+    remarks: list[str]
+
+
+def take_story(
+    take: Take, solved: SolvedTake, films: Sequence[FilmStory], osim: OsimModel
+) -> TakeStory:
+    """What is told of a take."""
+    errors = solved.errors_m * 1000
+    known = np.isfinite(errors)
+    square = np.where(known, errors, 0) ** 2
+    count = np.maximum(known.sum(axis=1), 1)
+    shown = slice(None, None, -(-len(solved.time) // MOST_POINTS))
+    time = solved.time - solved.time[0]
+    of_marker = np.sqrt(square.sum(axis=0) / np.maximum(known.sum(axis=0), 1))
+    return TakeStory(
+        name=take.name,
+        activity=take.activity,
+        way=solved.way,
+        seconds=float(time[-1]),
+        residuals_mm=_curve(time[shown], np.sqrt(square.sum(axis=1) / count)[shown]),
+        worst_mm=_curve(time[shown], np.sqrt(square.max(axis=1, initial=0))[shown]),
+        of_marker_mm={
+            name: round(float(value), 2)
+            for name, value, seen in zip(
+                solved.marker_names, of_marker, known.any(axis=0), strict=True
+            )
+            if seen
+        },
+        trusted=dict(
+            zip(osim.coordinate_names, solved.q_mask.mean(axis=0).round(3).tolist(), strict=True)
+        ),
+        films=tuple(films),
+    )
+
+
+def _curve(x: Array, y: Array) -> Curve:
+    return Curve(tuple(x.round(3).tolist()), tuple(y.round(2).tolist()))
+
+
+def outcome_of(folder: Path, name: str) -> Outcome | None:
+    """The record of a job that is done, None where it is to be done (again)."""
+    path = folder / f"{name}{DONE}"
+    try:
+        told = json.loads(path.read_text(encoding="utf-8"))
+        lines = {name: tuple(told[name]) for name in ("left_out", "remarks")}
+        outcome = Outcome(**told | lines)
+    except (OSError, ValueError, TypeError, KeyError):
+        return None
+    whole = len(list(folder.glob(f"{name}-*.npz"))) == outcome.recordings
+    return outcome if whole else None
+
+
+def recordings_in(folder: Path, name: str) -> list[Path]:
+    """The recordings of a job, whole or not."""
+    return sorted(folder.glob(f"{name}-*.npz"))

@@ -1,0 +1,285 @@
+"""Solving: a person's takes as motions of the data set's skeleton, of the person's size.
+
+From what a take has: a motion that was solved already goes over to the skeleton; markers are
+solved, on the skeleton where it has them, else on the laboratory's own model.
+"""
+
+from collections.abc import Mapping
+from functools import lru_cache
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from d3ke.errors import D3keError
+from d3ke.motion.markers import MarkerData
+from d3ke.motion.motion import Motion
+from d3ke.omc.inverse_kinematics import inverse_kinematics
+from d3ke.omc.marker_check import marker_findings
+from d3ke.omc.marker_names import Matching, match
+from d3ke.omc.person import Person, Take
+from d3ke.omc.scale_setup import ScaleSetup
+from d3ke.omc.scaling import scale_model
+from d3ke.omc.segments import Segment, factors_against_anthropometry, implausible
+from d3ke.omc.solved import Solved as Solution
+from d3ke.omc.transfer import Transferred, coordinates_of, transferred
+from d3ke.omc.trust import Flags, determined, trusted
+from d3ke.posing import posed
+from d3ke.skeleton.kinematics import SkeletalModel
+from d3ke.skeleton.osim import OsimModel
+
+Array = NDArray[np.float64]
+
+# Two models of a whole body put the same joint up to 25 mm apart (LaiUhlrich's and Pose2Sim's
+# beside the default skeleton): beyond, a posture did not go over.
+LARGEST_MISMATCH_M = 0.03
+SEXES = {"f": "woman", "m": "man"}
+
+
+class SolvedTake(NamedTuple):
+    """A take in the coordinates of the data set's skeleton.
+
+    time: (S,) s of the recording; q: (S, K) rad or m, NaN where unknown; q_mask: (S, K) and
+    markers_mask: (S, M) which are trusted; scales: (N, 3); marker_names, errors_m: (S, M') how far
+    the M' recorded markers lie off those of the model that was solved, NaN in gaps; way: how it was
+    solved, in words; remarks: what to know.
+    """
+
+    time: Array
+    q: Array
+    q_mask: Flags
+    markers_mask: Flags
+    scales: Array
+    marker_names: tuple[str, ...]
+    errors_m: Array
+    way: str
+    remarks: tuple[str, ...]
+
+
+class Sized(NamedTuple):
+    """A model of the person's size, and which recorded markers are which of its own.
+
+    weights: of markers whose places on the person are known; scales: (N, 3) beside the model as it
+    was; told: how it came about; remarks: what to know.
+    """
+
+    osim: OsimModel
+    matching: Matching
+    weights: Mapping[str, float]
+    scales: Array
+    told: str
+    remarks: tuple[str, ...]
+
+
+class Solver:
+    """Solves the takes of a person in the coordinates of `osim`."""
+
+    def __init__(self, person: Person, osim: OsimModel) -> None:
+        self.person, self.osim = person, osim
+        self.size_told, self.scales = "", np.ones((len(osim.bodies), 3))
+        self._sized = lru_cache(maxsize=None)(self._sized_anew)
+
+    @property
+    def segments(self) -> tuple[Segment, ...]:
+        """Lengths of the person's body as scaled, beside adults' of that height, if known."""
+        if self.person.height_m is None:
+            return ()
+        sex = SEXES.get(str(self.person.facts.get("sex")))
+        return factors_against_anthropometry(self.scales, self.osim, self.person.height_m, sex)
+
+    @property
+    def remarks(self) -> tuple[str, ...]:
+        """What to know of the person's size."""
+        return implausible(self.segments, self.person.height_m or 0.0)
+
+    def solve(self, take: Take) -> SolvedTake:
+        """A take's motion. Raises D3keError: nothing to solve, or markers that do not fit."""
+        if take.motion is not None and self.person.model is not None:
+            solved = self._by_motion(take, take.motion, self.person.model)
+        elif take.markers is not None:
+            solved = self._by_markers(take, take.markers)
+        else:
+            raise D3keError(
+                "a motion without the .osim that it moves, and no markers. Add the .osim."
+            )
+        if not np.isfinite(solved.q).all(axis=1).any():
+            raise D3keError("too few markers in every frame. Look at the recording's gaps.")
+        self.scales = solved.scales
+        return solved
+
+    def _by_motion(self, take: Take, motion: Motion, model: OsimModel) -> SolvedTake:
+        """A motion that was solved already, with the markers' errors where they were recorded."""
+        moved = transferred(motion.unwrapped(), model, self.osim)
+        self.size_told = f"The size of {model.name or 'the .osim'}, whose motions were given."
+        q_mask, markers_mask = _trusted_after(moved, self.osim)
+        names: tuple[str, ...] = ()
+        errors = np.empty((len(motion.time), 0))
+        way = f"the given motion of {model.name or 'its .osim'}"
+        if take.markers is not None and _has_markers(model, take.markers):
+            matching = match(model, take.markers.names)
+            names, errors = _errors_of(matching.osim, motion, matching.renamed(take.markers))
+            told = np.ones(len(model.coordinates), np.bool_)
+            of_model, _ = trusted(matching.osim, names, errors, told)
+            q_mask &= _by_names(of_model, model, self.osim)
+        middle = float(np.median(moved.errors)) * 1000
+        return SolvedTake(
+            motion.time,
+            moved.q,
+            q_mask,
+            markers_mask,
+            moved.scales,
+            names,
+            errors,
+            f"{way}; joint centres within {middle:.0f} mm of its own (median)",
+            (),
+        )
+
+    def _by_markers(self, take: Take, markers: MarkerData) -> SolvedTake:
+        """Inverse kinematics on the skeleton, or else on the laboratory's own model."""
+        model = self.person.model
+        try:
+            sized = self._sized(self.osim, _Named(markers))
+        except D3keError:
+            if model is None or not _has_markers(model, markers):
+                raise
+            own = self._sized(model, _Named(markers))
+            motion, _ = _kinematics(own, markers)
+            solved = self._by_motion(take, motion, own.osim)
+            return solved._replace(way=f"inverse kinematics of its .osim; {solved.way}")
+        motion, found = _kinematics(sized, markers)
+        self.size_told = sized.told
+        names, errors = found.markers.names, found.errors
+        skeleton = SkeletalModel(sized.osim, torch.float64)
+        unit = np.ones((len(self.osim.bodies), 3))
+        q, known = _filled(motion)
+        told = determined(skeleton, q, unit, names)
+        q_mask, of_markers = trusted(sized.osim, names, errors, told)
+        places = [sized.osim.marker_names.index(name) for name in self.osim.marker_names]
+        return SolvedTake(
+            time=markers.time,
+            q=q,
+            q_mask=q_mask & known,
+            markers_mask=of_markers[:, places],
+            scales=sized.scales,
+            marker_names=names,
+            errors_m=errors,
+            way=f"inverse kinematics of {len(names)} markers ({sized.matching.source})",
+            remarks=(*sized.remarks, *sized.matching.remarks),
+        )
+
+    def _sized_anew(self, osim: OsimModel, moving: "_Named") -> Sized:
+        """The model in the person's size, by the static trial, else by the moving markers."""
+        person, static = self.person, self.person.static
+        names = dict.fromkeys([*(static.names if static else ()), *moving.markers.names])
+        matching = match(osim, names, person.mapping)
+        if osim is person.model and person.is_scaled:
+            told = f"The size of {osim.name or 'the .osim'}, which was given as the subject's own."
+            unit = np.ones((len(osim.bodies), 3))
+            return Sized(matching.osim, matching, matching.weights, unit, told, ())
+        measured = matching.renamed(static or moving.markers)
+        fixed = {n: w for n, w in matching.weights.items() if n not in matching.loose}
+        scaled = scale_model(
+            matching.osim,
+            measured,
+            ScaleSetup(matching.measurements, weights=fixed, rest_weight=0.0),
+            person.facts.get("mass_kg"),
+            person.height_m,
+            still=static is not None,
+        )
+        what = "the static trial" if static is not None else "moving markers (no static trial)"
+        told = f"Scaled by OpenSim's ScaleTool to distances between markers of {what}."
+        placed = fixed if static is None else {**matching.weights}
+        return Sized(scaled.osim, matching, placed, scaled.scales, told, scaled.remarks)
+
+
+class _Named:
+    """Markers that count as equal where their names are: a person is measured once by them."""
+
+    def __init__(self, markers: MarkerData) -> None:
+        self.markers = markers
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, _Named) and set(self.markers.names) == set(other.markers.names)
+
+    def __hash__(self) -> int:
+        return hash(frozenset(self.markers.names))
+
+
+def _kinematics(sized: Sized, markers: MarkerData) -> tuple[Motion, Solution]:
+    """What a model of the person's size does, all of its coordinates without jumps of a turn."""
+    renamed = sized.matching.renamed(markers)
+    wrong = next((one for one in marker_findings(renamed) if one.wrong), None)
+    if wrong is not None:
+        raise D3keError(f"{wrong.text}.")
+    weights = {name: sized.weights.get(name, 0.0) for name in renamed.names}
+    found = inverse_kinematics(sized.osim, renamed, weights)
+    return found.motion.unwrapped(), found
+
+
+def _filled(motion: Motion) -> tuple[Array, Flags]:
+    """Coordinates (T, K), and which were solved.
+
+    One that no marker tells for a while goes straight to where it is told again; frames whose
+    place is not known stay NaN.
+    """
+    known = np.isfinite(motion.q)
+    q = motion.q.copy()
+    for column, seen in zip(q.T, known.T, strict=True):
+        if seen.any():
+            column[~seen] = np.interp(motion.time[~seen], motion.time[seen], column[seen])
+        else:
+            column[:] = 0.0
+    q[~known.any(axis=1)] = np.nan
+    return q, known
+
+
+def _has_markers(model: OsimModel, markers: MarkerData) -> bool:
+    try:
+        match(model, markers.names)
+    except D3keError:
+        return False
+    return True
+
+
+def _errors_of(
+    model: OsimModel, motion: Motion, markers: MarkerData
+) -> tuple[tuple[str, ...], Array]:
+    """How far recorded markers lie off a model's, at the motion's times: names, (T, M') m."""
+    measured = markers.at(motion.time)
+    rows = [model.marker_names.index(name) for name in measured.names]
+    own = posed(SkeletalModel(model), coordinates_of(motion, model)).markers[:, rows]
+    return measured.names, np.linalg.norm(measured.xyz - own, axis=-1)
+
+
+def _trusted_after(moved: Transferred, osim: OsimModel) -> tuple[Flags, Flags]:
+    """Which coordinates (T, K) and markers (T, M) are trusted of a motion that went over.
+
+    Not the coordinates that it lacks, nor those of a joint whose body carries another one that did
+    not come to where it was.
+    """
+    off = moved.errors > LARGEST_MISMATCH_M
+    above = {joint.child.body: joint.parent.body for joint in osim.joints}
+    bad_body = {
+        body: off[:, [i for i, one in enumerate(moved.bodies) if body in {one, above[one]}]]
+        for body in osim.body_names
+    }
+    bad = {body: flags.any(axis=1) for body, flags in bad_body.items()}
+    q_mask = np.stack(
+        [
+            ~bad[joint.child.body] & moved.known[osim.coordinate_names.index(coordinate.name)]
+            for joint in osim.joints
+            for coordinate in joint.coordinates
+        ],
+        axis=1,
+    )
+    return q_mask, np.stack([~bad[marker.body] for marker in osim.markers], axis=1)
+
+
+def _by_names(flags: Flags, model: OsimModel, osim: OsimModel) -> Flags:
+    """Flags of a model's coordinates (T, K') as another's (T, K); true where it has none."""
+    found = np.ones((len(flags), len(osim.coordinates)), np.bool_)
+    for place, name in enumerate(osim.coordinate_names):
+        if name in model.coordinate_names:
+            found[:, place] = flags[:, model.coordinate_names.index(name)]
+    return found
