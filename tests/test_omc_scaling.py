@@ -3,6 +3,7 @@
 import shutil
 from dataclasses import replace
 from pathlib import Path
+from xml.etree import ElementTree
 
 import numpy as np
 import pytest
@@ -137,6 +138,25 @@ def test_exact_markers_give_the_factors_back(degrees: dict[str, float]) -> None:
     np.testing.assert_allclose(found.scales, truth, atol=1e-5)  # what three postures leave
     assert np.nanmax(found.marker_errors) < 1e-5  # m: 10 um of a solver's 1e-8
     assert found.remarks == ()
+
+
+def test_a_person_may_look_where_the_model_cannot_turn() -> None:
+    opensim()
+    document = ElementTree.fromstring(OSIM.xml)
+    for tag, text in (("range", "-0.6 0.6"), ("clamped", "true")):
+        (coordinate,) = document.iterfind(".//Coordinate[@name='pelvis_rotation']")
+        found = coordinate.find(tag)
+        (ElementTree.SubElement(coordinate, tag) if found is None else found).text = text
+    stiff = OsimModel.from_xml(ElementTree.tostring(document, encoding="unicode"))
+    setup = replace(SETUP, postures=0)
+    for yaw in (-120, 160):
+        markers = recorded(person(), STANDING_DEG | {"pelvis_rotation": yaw})
+        loose = scale_model(OSIM, markers, setup).marker_errors
+        found = scale_model(stiff, markers, setup)
+        assert found.marker_errors == pytest.approx(loose, abs=1e-6)
+        assert found.osim.coordinates[2].clamped  # as it was
+        bounded = scale_model(stiff, markers, replace(setup, clamped=True)).marker_errors
+        assert bounded == pytest.approx(loose, abs=5e-3)  # m: how far OpenSim's solver stops
 
 
 def test_markers_are_moved_to_where_the_person_wears_them() -> None:

@@ -48,7 +48,9 @@ class ScaleSetup:
     that counts. symmetric: both sides get the mean of their factors. rounds: how often the model is
     measured and scaled, since a distance across a joint grows with both bodies; ScaleTool does it
     once. postures: how often that is done again in the person's posture; ScaleTool stays with the
-    model's default one. stature_m: of the unscaled model, where it is known.
+    model's default one. clamped: whether coordinates keep within their ranges, as with ScaleTool,
+    whose solver then stops some millimetres from the markers that it could reach. stature_m: of
+    the unscaled model, where it is known.
     """
 
     measurements: tuple[Measurement, ...]
@@ -60,6 +62,7 @@ class ScaleSetup:
     symmetric: bool = True
     rounds: int = 10  # each leaves a tenth to a third of what was missing: below 1e-5 in the end
     postures: int = 3  # leave 4e-7 of a factor, arms 20 deg or 85 deg off the trunk
+    clamped: bool = False
     stature_m: float | None = None
 
 
@@ -86,6 +89,7 @@ def read_scale_setup(path: Path) -> ScaleSetup:
             symmetric=False,
             rounds=1,
             postures=0,
+            clamped=True,
         )
     except D3keError as error:
         raise D3keError(f"{path}: {error}") from error

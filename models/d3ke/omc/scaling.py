@@ -2,7 +2,7 @@
 
 import math
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -162,7 +162,8 @@ def _grown(osim: OsimModel, scales: Array, mass_kg: float | None) -> OsimModel:
 def _postures(osim: OsimModel, poses: MarkerData, setup: ScaleSetup) -> Array:
     """The coordinates (F, K) with which a scaled model comes closest to poses."""
     with _in_opensim(osim) as (opensim, model):
-        coordinates = list(model.getCoordinateSet())
+        coordinates = [model.getCoordinateSet().get(name) for name in osim.coordinate_names]
+        _clamp(coordinates, [setup.clamped and one.clamped for one in osim.coordinates])
         found = []
         for row in range(len(poses.time)):
             state = _posed(opensim, model, poses, row, setup)  # the model's own: used at once
@@ -176,6 +177,8 @@ def _placed(osim: OsimModel, poses: MarkerData, setup: ScaleSetup) -> OsimModel:
     A model that fixes all of them has not been thought of so.
     """
     with _in_opensim(osim) as (opensim, model):
+        coordinates = [model.getCoordinateSet().get(name) for name in osim.coordinate_names]
+        _clamp(coordinates, [setup.clamped and one.clamped for one in osim.coordinates])
         state = _posed(opensim, model, poses, 0, setup)
         own = model.getMarkerSet()
         free = {marker.getName() for marker in own if not marker.get_fixed()} or set(poses.names)
@@ -184,7 +187,13 @@ def _placed(osim: OsimModel, poses: MarkerData, setup: ScaleSetup) -> OsimModel:
                 frame, ground = own.get(name).getParentFrame(), opensim.Vec3(*place)
                 moved = model.getGround().findStationLocationInAnotherFrame(state, ground, frame)
                 own.get(name).set_location(moved)
+        _clamp(coordinates, [one.clamped for one in osim.coordinates])
         return _as_osim(model)
+
+
+def _clamp(coordinates: Sequence[Any], clamped: Sequence[bool]) -> None:
+    for coordinate, flag in zip(coordinates, clamped, strict=True):
+        coordinate.setDefaultClamped(flag)
 
 
 @contextmanager
