@@ -25,12 +25,12 @@ OSIM = default_model()
 SETUP = default_scale_setup()
 MASS_KG = 72.6  # of OpenSim's example subject01
 # Standing as people stand: arms a little off, knees not quite straight, and turned to the camera.
-STANDING_DEG = {
+STANDING_DEG: dict[str, float] = {
     "arm_add_r": -20, "arm_add_l": -20, "arm_flex_r": 5, "elbow_flex_r": 20, "elbow_flex_l": 15,
     "knee_angle_r": 6, "knee_angle_l": 4, "hip_flexion_r": 5, "ankle_angle_r": 3,
     "lumbar_extension": -5, "pro_sup_r": 70, "pelvis_rotation": 160,
 }  # fmt: skip
-T_POSE_DEG = {"arm_add_r": -85, "arm_add_l": -85}
+T_POSE_DEG: dict[str, float] = {"arm_add_r": -85, "arm_add_l": -85}
 
 
 def person(seed: int = 0) -> Array:
@@ -145,8 +145,8 @@ def test_a_person_may_look_where_the_model_cannot_turn() -> None:
     document = ElementTree.fromstring(OSIM.xml)
     for tag, text in (("range", "-0.6 0.6"), ("clamped", "true")):
         (coordinate,) = document.iterfind(".//Coordinate[@name='pelvis_rotation']")
-        found = coordinate.find(tag)
-        (ElementTree.SubElement(coordinate, tag) if found is None else found).text = text
+        (element,) = coordinate.iterfind(tag)
+        element.text = text
     stiff = OsimModel.from_xml(ElementTree.tostring(document, encoding="unicode"))
     setup = replace(SETUP, postures=0)
     for yaw in (-120, 160):

@@ -18,7 +18,7 @@ from d3ke.vision.opencap_pickle import read_opencap
 Array = NDArray[np.float64]
 
 SUFFIXES = (".json", ".toml", ".yaml", ".yml", ".xml", ".xcp", ".qca.txt", ".pickle", ".pkl")
-FARTHEST_M = 100.0  # of a camera from the origin of a laboratory; figures beyond are millimetres
+FARTHEST_M = 100.0  # of a camera from the origin of a laboratory; beyond, they are millimetres
 
 # The turn from OpenCap's checkerboard to its OpenSim files' ground, by where the board is.
 # Source: github.com/opencap-org/opencap-core, main.py: its rotationAngles.
