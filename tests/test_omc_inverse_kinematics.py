@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import replace
+from xml.etree import ElementTree
 
 import numpy as np
 import pytest
@@ -76,9 +77,7 @@ def small(moving: str, constraints: str = "", **changes: str) -> OsimModel:
         moving, constraints, f'<MarkerSet name="m"><objects>{markers}</objects></MarkerSet>'
     )
     for name, inside in changes.items():
-        text = text.replace(
-            f'<Coordinate name="{name}">', f'<Coordinate name="{name}">{inside}'
-        )
+        text = text.replace(f'<Coordinate name="{name}">', f'<Coordinate name="{name}">{inside}')
     return OsimModel.from_xml(text)
 
 
@@ -205,9 +204,7 @@ def test_a_clamped_coordinate_stays_in_its_range_and_others_do_not() -> None:
 
 
 def test_a_locked_coordinate_stays_at_its_default() -> None:
-    osim = small(
-        joint("PinJoint", 1), q0="<locked>true</locked><default_value>0.3</default_value>"
-    )
+    osim = small(joint("PinJoint", 1), q0="<locked>true</locked><default_value>0.3</default_value>")
     weights = dict.fromkeys(osim.marker_names, 1.0)
     found = inverse_kinematics(osim, recorded(osim, np.zeros(1), np.array([[0.1, 1.0]])), weights)
     assert found.motion.q[0, 1] == 0.3
@@ -219,7 +216,7 @@ def test_a_coordinate_is_unknown_where_its_markers_are_missing() -> None:
     markers = without(recorded(OSIM, time, q), HAND, gap)
     found = inverse_kinematics(OSIM, markers, EVERY)
     unknown = np.isnan(found.motion.q)
-    lost = {name for name, one in zip(NAMES, unknown[gap].all(axis=0), strict=True) if one}
+    lost = {NAMES[place] for place in np.flatnonzero(unknown[gap].all(axis=0))}
     assert lost == {"wrist_flex_r", "wrist_dev_r"}
     assert unknown.sum() == 2 * 6
     np.testing.assert_allclose(found.motion.q[~unknown], q[~unknown], atol=EXACT)
@@ -269,8 +266,44 @@ def test_markers_without_a_weight_are_judged_but_not_followed() -> None:
     assert found.errors[0, MARKERS.index("C7")] == expected
 
 
+def test_a_posture_far_from_default_is_reached_through_its_neighbours(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    rng = np.random.default_rng(1)
+    low, high = np.clip(np.array([c.range for c in OSIM.coordinates]).T, -2.2, 2.2)
+    time = np.arange(12) / RATE_HZ
+    path = np.linspace(0, 1, len(time))[:, None] * rng.uniform(low, high)
+    markers = recorded(OSIM, time, path)
+
+    def worst() -> float:
+        return float(inverse_kinematics(OSIM, markers, EVERY).errors.max())
+
+    assert worst() < EXACT
+    monkeypatch.setattr("d3ke.omc.marker_track.MENDINGS", 0)
+    assert worst() > 0.01  # each frame by itself ends in another minimum
+
+
+def test_a_pelvis_whose_slides_have_factors_is_found_where_it_is() -> None:
+    root = ElementTree.fromstring(OSIM.xml)
+    joint_element = root.find(".//CustomJoint[@name='ground_pelvis']")
+    assert joint_element is not None
+    for axis in joint_element.iter("TransformAxis"):
+        plain = axis.find("LinearFunction")
+        if axis.get("name", "").startswith("translation") and plain is not None:
+            axis.remove(plain)
+            factor = ElementTree.SubElement(axis, "MultiplierFunction", name="function")
+            ElementTree.SubElement(factor, "function").append(plain)
+            ElementTree.SubElement(factor, "scale").text = "1"
+    osim = OsimModel.from_xml(ElementTree.tostring(root, encoding="unicode"))
+    assert osim.joints[0].translations[0].growth is not None
+    _, q = moved(0.1)
+    skeleton = SkeletalModel(osim, torch.float64)
+    pelvis = skeleton.bodies(torch.from_numpy(q))[:, 0]
+    np.testing.assert_allclose(skeleton.root_coordinates(pelvis), q[:, :6], atol=1e-12)
+
+
 def test_branches_move_nothing_and_take_jumps_out() -> None:
-    time, q = moved(1.0)
+    _, q = moved(1.0)
     free = np.tile([-np.inf, np.inf], (len(NAMES), 1))
     names = list(NAMES)
     mixed = q.copy()

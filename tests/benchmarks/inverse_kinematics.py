@@ -42,7 +42,7 @@ RESULTS = Path(__file__).parent / "results"
 RECORDINGS = ("markers", "markers_2", "static")
 STRICT, STRICT_FRAMES = 1e-8, 100
 ROUNDS = 3
-SAME, SAME_M2 = 0.05, 1e-6  # of the objective, and beside it: the same minimum
+SAME, SAME_M2 = 0.05, 1e-5  # of the objective, and beside it (3 mm): the same minimum
 
 
 class Trial(NamedTuple):
@@ -227,7 +227,7 @@ def main(data: Path) -> None:
     rows = []
     for trial in found:
         rows.append(compared(trial))
-        print(rows[-1], flush=True)
+        print(f"{trial.name}: {rows[-1]['ratio']:.1f} times faster", flush=True)
     table = pd.DataFrame(rows)
     table.to_csv(RESULTS / "inverse_kinematics.csv", index=False, float_format="%.4g")
     shown = table.drop(columns="left out").round(4)

@@ -35,8 +35,8 @@ class Branches:
         plain = _plain_angles(osim)
         self.columns = [place for place, name in enumerate(names) if name in plain]
         self.low, self.high = ranges.T
-        self.clamped = np.isfinite(ranges).all(axis=1)
-        self.middles = np.where(self.clamped[:, None], ranges, 0.0).mean(axis=1)
+        self.clamped = np.asarray(np.isfinite(ranges).all(axis=1))
+        self.middles = np.asarray(np.where(self.clamped[:, None], ranges, 0.0).mean(axis=1))
         self.triples = [
             Triple((names.index(a), names.index(b), names.index(c)), middle)
             for joint in osim.joints
@@ -47,8 +47,8 @@ class Branches:
 
     def followed(self, values: Array, start: Array) -> Array:
         """The same postures (T, F) in the angles nearest to those before; the first to start."""
-        steps = np.abs(np.diff(values, axis=0, prepend=start[None]))[:, self.columns]
-        if not (steps > SMOOTH).any():
+        plain = np.concatenate([start[None], values])[:, self.columns]
+        if not (np.abs(np.diff(plain, axis=0)) > SMOOTH).any():
             return values
         values, before = values.copy(), start
         for row in values:
@@ -88,7 +88,7 @@ def _is_plain(axis: Axis) -> bool:
 
 
 def _mirror(joint: Joint) -> float | None:
-    """What the middle one of three orthogonal turns and its mirror image add to, if there is one."""
+    """What the middle one of three orthogonal turns and its mirror image add to, or None."""
     if len(joint.turns) != 3 or not all(map(_is_plain, joint.turns)):
         return None
     if len({axis.coordinates[0] for axis in joint.turns}) != 3:

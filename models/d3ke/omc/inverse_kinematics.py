@@ -89,4 +89,5 @@ def _told(fit: MarkerFit, targets: Targets, values: Tensor) -> Tensor:
     spread = NOISE_M * torch.linalg.inv(curvature).diagonal(dim1=1, dim2=2).sqrt()
     coordinates = fit.skeleton.osim.coordinates
     turns = torch.tensor([coordinates[place].rotational for place in fit.free.tolist()])
-    return spread <= torch.where(turns, np.radians(UNCERTAIN_DEG), UNCERTAIN_M)
+    told: Tensor = spread <= torch.where(turns, np.radians(UNCERTAIN_DEG), UNCERTAIN_M)
+    return told

@@ -53,12 +53,14 @@ class MarkerTrack:
         self._store(done, self._minimised(done, root_start(self.fit, self.targets.at(done)), FAR))
         self._follow(done)
         self._mend(done)
+        self._follow(done)
         while stride > 1:
             stride //= FINER
             between = frames[:-1:stride]
             between = between[~torch.isin(between, done)]
             self._store(between, self._minimised(between, self._through(done, between), NEAR))
             done = torch.cat([done, between]).sort().values
+        self._follow(frames)
         self._mend(frames)
         self._follow(frames)
 

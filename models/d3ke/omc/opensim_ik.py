@@ -35,7 +35,7 @@ def opensim_inverse_kinematics(
     """
     question = asked(osim, markers, weights, coordinate_weights)
     followed = question.recorded.select(question.weights)
-    seen = np.isfinite(followed.xyz).all(axis=2).any(axis=1)
+    seen = np.asarray((~np.isnan(followed.xyz[:, :, 0])).any(axis=1))
     q = np.full((len(seen), len(osim.coordinates)), np.nan)
     if seen.any():
         shown = replace(followed, time=followed.time[seen], xyz=followed.xyz[seen])
