@@ -26,6 +26,7 @@ OUTLIER = 2.5  # errors, from where on they count less and less
 FOCAL_SD = 0.2  # of its logarithm: phones' 45 to 80 deg over the longer side
 K1_SD = 0.03
 DRIFT_SD = 5e-4  # clocks drift by 1e-4 at most, but rates are rounded: 29.97 to 30 is 1e-3
+CLOCK_SD_S = 0.1  # of a shift that the search gave: it tries one every 33 ms
 RATE_HZ = 200.0  # of points that are read between by lines: 0.2 mm at 50 m/s2
 LEAST_DEPTH_M = 0.1
 MOST_FRAMES = 900  # of a fit: what more frames tell is little
@@ -339,6 +340,7 @@ class _Problem:
     def _unusual(self, x: Array) -> Array:
         start, places = self.start, self.start.shifts.size
         terms = {
+            "offset": self._of(x, "offset", 1) / CLOCK_SD_S,
             "drift": (start.drift + self._of(x, "drift", 1)) / DRIFT_SD,
             "focal": (self.focal_start + self._of(x, "focal", 1)) / FOCAL_SD,
             "k1": (start.camera.distortion[:1] + self._of(x, "k1", 1)) / K1_SD,
@@ -347,7 +349,8 @@ class _Problem:
         return np.concatenate([np.zeros(0), *(v for n, v in terms.items() if n in self.names)])
 
     def _unusual_slopes(self) -> Array:
-        sds = {"drift": DRIFT_SD, "focal": FOCAL_SD, "k1": K1_SD, "places": PLACE_SD_M}
+        sds = {"offset": CLOCK_SD_S, "drift": DRIFT_SD, "focal": FOCAL_SD, "k1": K1_SD}
+        sds["places"] = PLACE_SD_M
         rows = []
         for name, sd in sds.items():
             if name in self.names:

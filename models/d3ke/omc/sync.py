@@ -32,6 +32,7 @@ from d3ke.vision.camera import Camera
 Array = NDArray[np.float64]
 
 TRIED = 5  # peaks of the velocities' scores
+LEAST_PART = 0.4  # of the best shift's evidence: a shift with less is no rival of it
 SAME_S = 0.15  # shifts that are nearer to each other after the fit are one
 FIRST_S = 60.0  # of a long video at a time, so that clocks have not drifted apart
 # Measured on rendered sessions and on pairs of recordings that do not belong together
@@ -160,23 +161,22 @@ def align(
     rivals = _rivals(part, scores, size, camera, lens)
     best = rivals[0]
     lead = 1 - best.badness / rivals[1].badness if len(rivals) > 1 else 1.0
-    free = Free(clock=True, view=camera is None, lens=camera is None and lens is None)
-    fit = _settled(trial, part, best.fit.alignment, free)
-    uncertainty_s = fit.sd["offset"]
     confidence = (1 - math.exp(-best.gain / USUAL_GAIN)) * (1 - math.exp(-lead / USUAL_LEAD))
-    doubt = _doubt(best, rivals, lead, uncertainty_s, confidence) or _parts_disagree(trial, fit)
-    alignment = fit.alignment
-    reason = doubt or (
-        f"fits {lead:.0%} better than any other shift, to {1e3 * uncertainty_s:.1f} ms"
-    )
+    fit, doubt = best.fit, _doubt(rivals, lead, confidence)
+    if not doubt:
+        free = Free(clock=True, view=camera is None, lens=camera is None and lens is None)
+        fit = _settled(trial, part, best.fit.alignment, free)
+        doubt = _afterthought(trial, fit)
+    uncertainty_s = fit.sd["offset"]
+    told = f"fits {lead:.0%} better than any other shift, to {1e3 * uncertainty_s:.1f} ms"
     sync = Sync(
-        alignment.offset_s,
-        alignment.drift,
+        fit.alignment.offset_s,
+        fit.alignment.drift,
         0.0 if doubt else confidence,
         uncertainty_s,
         scores.offsets_s,
         scores.gains,
-        reason,
+        doubt or told,
     )
     return Aligned(sync, fit, doubt)
 
@@ -250,7 +250,11 @@ def _rivals(
 ) -> list[_Rival]:
     """The shifts worth a look, fitted to the picture, best first, each some way from the others."""
     found = []
-    for offset_s in scores.peaks(TRIED):
+    peaks = scores.peaks(TRIED)
+    gains = np.interp(peaks, scores.offsets_s, np.nan_to_num(scores.gains))
+    for offset_s, gain in zip(peaks, gains, strict=True):
+        if gain < LEAST_PART * gains[0]:
+            continue
         clock = replace(Alignment.still(trial.seen.pixels.shape[1]), offset_s=float(offset_s))
         if camera is None:
             free = Free(clock=True)
@@ -259,8 +263,7 @@ def _rivals(
             few = trial.seen.thinned(QUICK_FRAMES)
             start = replace(clock, camera=camera)
             fit = fitted(few, trial.moved, start, Free(clock=True), trial.height_m)
-        gain = float(np.interp(offset_s, scores.offsets_s, np.nan_to_num(scores.gains)))
-        found.append(_Rival(fit, gain))
+        found.append(_Rival(fit, float(gain)))
     apart: list[_Rival] = []
     for rival in sorted(found, key=lambda one: one.badness):
         same = [
@@ -300,39 +303,30 @@ def _settled(trial: Trial, part: Trial, start: Alignment, free: Free) -> Fitted:
     return fitted(trial.seen, trial.moved, alike, replace(free, places=places), trial.height_m)
 
 
-def _doubt(
-    best: _Rival,
-    rivals: Sequence[_Rival],
-    lead: float,
-    uncertainty_s: float,
-    confidence: float,
-) -> str:
-    """Why a shift is not to be believed; nothing where it is."""
-    if best.gain < LEAST_GAIN:
+def _doubt(rivals: Sequence[_Rival], lead: float, confidence: float) -> str:
+    """Why the best shift is not to be believed; nothing where it is."""
+    if rivals[0].gain < LEAST_GAIN:
         return "limbs in the video do not move as in the recording, or hardly move"
     if lead < LEAST_LEAD:
-        offsets = [rival.fit.alignment.offset_s for rival in rivals[:2]]
-        return (
-            f"the movement repeats itself: offsets of {offsets[0]:.2f} and {offsets[1]:.2f} s fit "
-            f"alike"
-        )
+        one, two = (rival.fit.alignment.offset_s for rival in rivals[:2])
+        return f"the movement repeats itself: offsets of {one:.2f} and {two:.2f} s fit alike"
     if confidence < LEAST_CONFIDENCE:
         return f"the evidence is weak (confidence {confidence:.2f})"
-    if uncertainty_s > MOST_UNSURE_S:
-        return f"too little moves: the offset is known to {1e3 * uncertainty_s:.0f} ms only"
     return ""
 
 
-def _parts_disagree(trial: Trial, fit: Fitted) -> str:
-    """What two halves of a trial, or arms and legs, say otherwise; nothing where they agree."""
+def _afterthought(trial: Trial, fit: Fitted) -> str:
+    """Why a fit is not to be believed: it is not sharp, or its two halves say otherwise."""
+    if fit.sd["offset"] > MOST_UNSURE_S:
+        return f"too little moves: the offset is known to {1e3 * fit.sd['offset']:.0f} ms only"
     seen, alignment = trial.seen, fit.alignment
     shared = np.flatnonzero(trial.moved.covers(alignment.omc_time(seen.time)))
-    told = []
-    for rows in np.array_split(shared, 2):
-        half = seen.part(rows)
-        told.append(fitted(half, trial.moved, alignment, Free(clock=True), trial.height_m))
-    apart_s = told[0].alignment.offset_s - told[1].alignment.offset_s
-    allowed_s = APART_S + APART_SD * math.hypot(*(one.sd["offset"] for one in told))
-    if abs(apart_s) <= allowed_s:
-        return ""
-    return f"its two halves say otherwise by {1e3 * abs(apart_s):.0f} ms"
+    halves = [
+        fitted(seen.part(rows), trial.moved, alignment, Free(clock=True), trial.height_m)
+        for rows in np.array_split(shared, 2)
+    ]
+    apart_s = abs(halves[0].alignment.offset_s - halves[1].alignment.offset_s)
+    allowed_s = APART_S + APART_SD * math.hypot(*(half.sd["offset"] for half in halves))
+    if apart_s > allowed_s:
+        return f"its two halves say otherwise by {1e3 * apart_s:.0f} ms"
+    return ""

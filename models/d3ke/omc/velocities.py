@@ -22,7 +22,7 @@ Flags = NDArray[np.bool_]
 RATE_HZ = 30.0  # of the search; what is finer is found afterwards
 SMOOTHING_S = 0.06  # standard deviation: BlazePose jitters by 4 mm a frame, limbs move at 2 m/s
 AZIMUTHS, PITCHES_DEG, ROLLS_DEG = 24, (10, -10, -35), (-20, 0, 20)
-LEAST_OVERLAP_S, LEAST_OVERLAP = 2.0, 0.3  # and so much of the shorter recording
+LEAST_OVERLAP_S, LEAST_OVERLAP = 1.2, 0.3  # and so much of the shorter recording
 APART_S = 0.25  # peaks that are nearer to each other are one
 EYE = np.array([[1.0, 0, 0], [0, -1, 0], [0, 0, -1]])  # looks along -Z, upright
 

@@ -1,0 +1,140 @@
+"""Clocks of videos and recordings, put together by motion alone."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from d3ke.errors import D3keError
+from d3ke.omc.sync import Trial, align, film_of, synchronise
+from d3ke.omc.velocities import velocity_scores
+from tests.omc_scenes import CAMERA, doing, marching, still, trial, turned_deg
+
+SIZE = CAMERA.size
+MIDDLE_S = 26.0  # of the laboratory: of what trials show
+
+
+def error_s(found: Trial, offset_s: float, drift: float, true_s: float, true_drift: float) -> float:
+    """How far the clocks are off in the middle of a trial."""
+    middle = (MIDDLE_S - true_s) / (1 + true_drift)
+    return abs(offset_s + drift * middle - true_s - true_drift * middle)
+
+
+@pytest.mark.parametrize("offset_s", [-47.113, 12.34])
+def test_clocks_are_found_to_5_ms_without_a_camera(offset_s: float) -> None:
+    one = trial(doing(1), offset_s=offset_s)
+    found = synchronise(one, SIZE)
+    assert error_s(one, found.offset_s, found.drift, offset_s, 0) < 0.005
+    assert found.uncertainty_s < 0.005
+    assert found.confidence > 0.8
+
+
+def test_clocks_are_found_with_the_camera_that_filmed() -> None:
+    one = trial(doing(2), seed=2)
+    assert synchronise(one, SIZE, CAMERA).offset_s == pytest.approx(12.34, abs=0.005)
+
+
+@pytest.mark.parametrize(
+    ("recorded", "filmed"), [((10, 70), (30, 36)), ((20, 26), (5, 50)), ((20, 30), (14, 24))]
+)
+def test_either_may_be_longer_or_begin_later(
+    recorded: tuple[float, float], filmed: tuple[float, float]
+) -> None:
+    one = trial(doing(3), recorded=recorded, filmed=filmed, seed=3)
+    assert synchronise(one, SIZE, CAMERA).offset_s == pytest.approx(12.34, abs=0.008)
+
+
+def test_a_drift_is_found_in_a_long_video_and_none_in_a_short_one() -> None:
+    long = trial(doing(4), drift=1e-3, recorded=(0, 200), filmed=(2, 198), seed=4)
+    found = synchronise(long, SIZE, CAMERA)
+    assert found.drift == pytest.approx(1e-3, abs=5e-5)  # 5 ms over 100 s
+    assert error_s(long, found.offset_s, found.drift, 12.34, 1e-3) < 0.010
+    short = synchronise(trial(doing(4), filmed=(22, 30), seed=4), SIZE, CAMERA)
+    assert short.drift == 0
+
+
+def test_gaps_and_unseen_limbs_do_no_harm() -> None:
+    one = trial(doing(5), seed=5)
+    weights, places = one.seen.weights.copy(), one.moved.places
+    weights[60:110] = 0
+    weights[:, ::3] = 0
+    places[300:420, 4] = np.nan
+    holed = one._replace(seen=replace(one.seen, weights=weights))
+    assert synchronise(holed, SIZE, CAMERA).offset_s == pytest.approx(12.34, abs=0.006)
+
+
+@pytest.mark.parametrize("camera", [None, CAMERA])
+def test_a_movement_that_repeats_itself_is_refused(camera: object) -> None:
+    known = CAMERA if camera is not None else None
+    one = trial(marching, recorded=(20, 32), filmed=(23, 29))
+    with pytest.raises(D3keError, match="repeats itself.*--sync SECONDS") as told:
+        synchronise(one, SIZE, known)
+    assert "\n" not in str(told.value)
+
+
+def test_steps_that_repeat_are_told_apart_by_one_that_does_not() -> None:
+    def once(time: np.ndarray) -> np.ndarray:
+        q = marching(time)
+        q[:, 0] += 0.3 * np.exp(-((time - 25.0) ** 2))  # leans back once
+        q[:, 3] += 0.5 / (1 + np.exp(-3 * (time - 27.0)))  # and takes a step
+        return q
+
+    one = trial(once, recorded=(20, 32), filmed=(21, 31))
+    assert synchronise(one, SIZE, CAMERA).offset_s == pytest.approx(12.34, abs=0.006)
+
+
+def test_who_stands_still_is_refused() -> None:
+    with pytest.raises(D3keError, match="hardly move"):
+        synchronise(trial(still), SIZE, CAMERA)
+
+
+def test_a_recording_of_something_else_is_refused() -> None:
+    mixed = trial(doing(6))._replace(moved=trial(doing(7)).moved)
+    found = align(mixed, SIZE, CAMERA)
+    assert found.doubt
+    assert found.sync.confidence == 0
+    with pytest.raises(D3keError, match="trial 0: not synchronised"):
+        synchronise(mixed, SIZE, CAMERA)
+
+
+def test_clocks_that_jump_are_refused() -> None:
+    one = trial(doing(8), noise=0.5)
+    time = one.seen.time + 0.2 * (np.arange(len(one.seen.time)) > len(one.seen.time) // 2)
+    with pytest.raises(D3keError, match=r"halves|weak|hardly|repeats"):
+        synchronise(one._replace(seen=replace(one.seen, time=time)), SIZE, CAMERA)
+
+
+def test_a_second_in_common_is_too_little() -> None:
+    one = trial(doing(9), recorded=(20, 21))
+    with pytest.raises(D3keError, match=r"share less than .*--sync SECONDS"):
+        synchronise(one, SIZE, CAMERA)
+
+
+def test_a_squat_is_not_taken_for_its_rising() -> None:
+    # upside down and half a period later, a squat looks the same
+    time = np.arange(0, 8, 1 / 30)
+    depth = np.sin(2 * np.pi * 0.5 * time)[:, None] * np.array([1.0, 0.5, 0.2])
+    points = np.zeros((len(time), 3, 3))
+    points[..., 1] = 1 - 0.3 * depth
+    pixels = np.stack([np.full_like(depth, 300.0), 400 + 150 * depth], axis=2)
+    scores = velocity_scores(time, pixels, time, points)
+    explained = dict(zip(scores.offsets_s.round(2).tolist(), scores.explained, strict=True))
+    assert explained[0.0] > 0.95
+    assert explained[1.0] < 0.05
+
+
+@pytest.mark.slow
+def test_one_camera_is_found_from_all_its_trials() -> None:
+    walk, place = trial(doing(10), seed=10), trial(doing(11, 0.0), offset_s=-3.21, seed=11)
+    found = film_of([walk, place], SIZE)
+    assert [sync.offset_s for sync in found.syncs] == pytest.approx([12.34, -3.21], abs=0.005)
+    assert turned_deg(found.resection.camera, CAMERA) < 0.5
+    assert found.resection.camera.K[0, 0] == pytest.approx(CAMERA.K[0, 0], rel=0.02)
+
+
+def test_clocks_and_camera_are_found_together() -> None:
+    found = film_of([trial(doing(12), seed=12)], SIZE)
+    assert found.syncs[0].offset_s == pytest.approx(12.34, abs=0.005)
+    assert turned_deg(found.resection.camera, CAMERA) < 0.5
+    assert found.resection.camera.K[0, 0] == pytest.approx(CAMERA.K[0, 0], rel=0.02)
+    assert found.resection.reprojection < 0.02
