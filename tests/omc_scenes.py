@@ -119,8 +119,8 @@ def watched(camera: Camera, true: Array, turns: Array, seed: int, noise: float) 
     ]
     wander = np.stack(slow, axis=1).reshape(pixels.shape)
     landmarks = np.full((len(true), 33, 7), np.nan)
-    landmarks[:, chosen, :2] = (
-        pixels + tall * (quick + usual.slow_error_of_box[chosen, None] * wander)
+    landmarks[:, chosen, :2] = pixels + tall * (
+        quick + usual.slow_error_of_box[chosen, None] * wander
     )
     landmarks[:, chosen, 3] = 0.95
     return landmarks

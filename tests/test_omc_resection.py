@@ -110,4 +110,3 @@ def test_any_usual_lens_is_found(fov_deg: float) -> None:
     one = found(seen(camera, seed=6)).camera
     assert one.fov_deg == pytest.approx(fov_deg, rel=0.03)
     assert turned_deg(one, camera) < 0.6
-

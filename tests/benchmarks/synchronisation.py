@@ -209,9 +209,7 @@ def main() -> None:
     show(cases)
     wrong = list(mismatched(cases))
     pairs = [(case, camera) for case in wrong for camera in (None, case.camera)]
-    refused = sum(
-        bool(align(case.trial, case.camera.size, camera).doubt) for case, camera in pairs
-    )
+    refused = sum(bool(align(case.trial, case.camera.size, camera).doubt) for case, camera in pairs)
     print(f"\n{refused} of {len(pairs)} pairs of recordings and other videos refused")
     print("\nreal clips, markerless truth; clocks against the data's own row = frame")
     clips = list(real(words.data))

@@ -129,7 +129,9 @@ class Moved(Motion):
 
     def at(self, time: Array) -> Now:
         """What is known at times (F,), those of the ends before and after these."""
-        place = np.clip((time - self.time[0]) / (self.time[1] - self.time[0]), 0, len(self.time) - 1)
+        place = np.clip(
+            (time - self.time[0]) / (self.time[1] - self.time[0]), 0, len(self.time) - 1
+        )
         low = np.minimum(place.astype(np.intp), len(self.time) - 2)
         part = place - low
 

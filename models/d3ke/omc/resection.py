@@ -85,7 +85,9 @@ def resect(
     best = best_view(seen, motion, Alignment.still(points.shape[1]), size, lens, height_m)
     free = Free(view=True, lens=lens is None, places=turns is not None)
     done = fitted(seen, motion, best.alignment, free, height_m)
-    return accepted(resection_of([(seen, motion, done.alignment)], done, height_m), accept_above, what)
+    return accepted(
+        resection_of([(seen, motion, done.alignment)], done, height_m), accept_above, what
+    )
 
 
 def check_enough(sightings: int, what: str) -> None:
@@ -120,13 +122,17 @@ def best_view(
     return min(tried, key=lambda one: one.cost / max(one.sightings, 1e-9))
 
 
-def starts(points: Array, pixels: Array, size: tuple[int, int], lens: Camera | None) -> list[Camera]:
+def starts(
+    points: Array, pixels: Array, size: tuple[int, int], lens: Camera | None
+) -> list[Camera]:
     """Cameras to begin with, best first. points: (D, 3) m, pixels: (D, 2)."""
     import cv2
 
     chosen = np.linspace(0, len(points) - 1, min(len(points), START_POINTS)).round().astype(int)
     found: list[tuple[float, Camera]] = []
-    lenses = [lens] if lens else [Camera.from_fov(size, fov, "found from motion") for fov in FOVS_DEG]
+    lenses = (
+        [lens] if lens else [Camera.from_fov(size, fov, "found from motion") for fov in FOVS_DEG]
+    )
     for one in lenses:
         straight = one.undistort(pixels[chosen])
         good, rotvec, t = cv2.solvePnP(
