@@ -316,6 +316,10 @@ def test_branches_move_nothing_and_take_jumps_out() -> None:
     torch.testing.assert_close(SKELETON.bodies(torch.from_numpy(mixed)), there)
     found = Branches(OSIM, names, free).followed(mixed, np.zeros(len(names)))
     np.testing.assert_allclose(found, q, atol=1e-12)
+    kept = Branches(OSIM, names, free, ["pelvis_tilt", names[b]]).followed(
+        mixed, np.zeros(len(q.T))
+    )
+    assert (kept[:, [0, b]] == mixed[:, [0, b]]).all()
 
 
 @pytest.mark.parametrize(

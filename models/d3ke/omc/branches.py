@@ -1,6 +1,6 @@
 """Branches: the other angles of a joint that put its body in the same place."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -29,10 +29,13 @@ class Branches:
 
     A plain angle has whole turns. Of three about orthogonal axes, the outer two may turn by a half
     if the middle one is mirrored. names: of the columns. ranges: (F, 2), infinite where free.
+    kept: coordinates whose very value matters.
     """
 
-    def __init__(self, osim: OsimModel, names: Sequence[str], ranges: Array) -> None:
-        plain = _plain_angles(osim)
+    def __init__(
+        self, osim: OsimModel, names: Sequence[str], ranges: Array, kept: Collection[str] = ()
+    ) -> None:
+        plain = _plain_angles(osim).difference(kept)
         self.columns = [place for place, name in enumerate(names) if name in plain]
         self.low, self.high = ranges.T
         self.clamped = np.asarray(np.isfinite(ranges).all(axis=1))

@@ -46,7 +46,8 @@ def inverse_kinematics(
         lost = _lost(fit, targets, track.values, frames)
         every = MarkerFit(osim, question.recorded.names, {})
         q = fit.q(track.values).masked_fill(lost, torch.nan)
-        places = every.markers(track.values).permute(2, 0, 1)
+        parts = [every.markers(track.values[part]) for part in in_parts(len(lost))]
+        places = torch.cat(parts, dim=2).permute(2, 0, 1)
         places = places.masked_fill(lost.all(1)[:, None, None], torch.nan)
     return solved(osim, question.recorded, q.numpy(), places.numpy(), track.converged.numpy())
 

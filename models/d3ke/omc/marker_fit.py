@@ -58,10 +58,9 @@ class MarkerFit:
         self.default = torch.tensor([c.default for c in osim.coordinates], dtype=torch.float64)
         follows = {coupler.dependent: coupler for coupler in osim.couplers}
         free = [c.name for c in osim.coordinates if not c.locked and c.name not in follows]
-        stages = coupler_stages(osim.couplers)
-        self.couplers = [
-            coupler for stage in reversed(stages) for coupler in stage
-        ]  # so that whoever depends on a dependent coordinate comes before it
+        # who depends on a dependent coordinate comes before it
+        stages = reversed(coupler_stages(osim.couplers))
+        self.couplers = [coupler for stage in stages for coupler in stage]
         moving = [*free, *(coupler.dependent for coupler in self.couplers)]
         of_all = osim.coordinate_names
         self.free = torch.tensor([of_all.index(name) for name in free], dtype=torch.long)
@@ -99,10 +98,11 @@ class MarkerFit:
         products = momenta.permute(2, 0, 1) @ twists.permute(2, 1, 0)  # (P, K', K')
         curvature = products * self.above + (products * self.strictly_above).transpose(1, 2)
         moving = q.index_select(0, self.moving)
-        off = (self.default.index_select(0, self.moving)[:, None] - moving) * self.pulls[:, None]
-        cost = (pull * apart).sum((0, 1)) + (off**2 / self.pulls[:, None].clamp(min=1e-300)).sum(0)
+        off = self.default.index_select(0, self.moving)[:, None] - moving
+        back = self.pulls[:, None] * off
+        cost = (pull * apart).sum((0, 1)) + (back * off).sum(0)
         curvature.diagonal(dim1=1, dim2=2).add_(self.pulls)
-        return self._followed(Fitted(cost, (descent + off).T, curvature), q)
+        return self._followed(Fitted(cost, (descent + back).T, curvature), q)
 
     def _flat_q(self, free: Tensor) -> Tensor:
         q = self.default[:, None].repeat(1, len(free))

@@ -40,7 +40,9 @@ class MarkerTrack:
         self.fit, self.targets, self.time = fit, targets, time
         self.bounds = Bounds(*torch.tensor(ranges, dtype=torch.float64).reshape(-1, 2).T)
         names = [coordinate.name for coordinate in free]
-        self.branches = Branches(fit.skeleton.osim, names, np.array(ranges).reshape(-1, 2))
+        pulled = [name for name, pull in zip(names, fit.pulls.tolist(), strict=False) if pull]
+        limits = np.array(ranges).reshape(-1, 2)
+        self.branches = Branches(fit.skeleton.osim, names, limits, pulled)
         self.values = fit.default[fit.free].repeat(len(time), 1)
         self.cost = self.values.new_full((len(time),), torch.nan)
         self.converged = torch.zeros(len(time), dtype=torch.bool)
