@@ -85,7 +85,8 @@ def trial(
 ) -> Trial:
     """A movement as both saw it. recorded, filmed: from when to when, s of the laboratory."""
     omc = np.arange(recorded[0], recorded[1], 1 / OMC_HZ)
-    video = np.arange(*((np.array(filmed) - offset_s) / (1 + drift)), 1 / VIDEO_HZ)
+    first, last = ((moment - offset_s) / (1 + drift) for moment in filmed)
+    video = np.arange(first, last, 1 / VIDEO_HZ)
     places, frames = points(movement(omc))
     true, own = points(movement((1 + drift) * video + offset_s))
     landmarks = watched(camera, true, own, seed, noise)

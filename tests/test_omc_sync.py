@@ -67,7 +67,7 @@ def test_gaps_and_unseen_limbs_do_no_harm() -> None:
 def test_a_movement_that_repeats_itself_is_refused(camera: object) -> None:
     known = CAMERA if camera is not None else None
     one = trial(marching, recorded=(20, 32), filmed=(23, 29))
-    with pytest.raises(D3keError, match="repeats itself.*--sync SECONDS") as told:
+    with pytest.raises(D3keError, match=r"repeats itself.*--sync SECONDS") as told:
         synchronise(one, SIZE, known)
     assert "\n" not in str(told.value)
 

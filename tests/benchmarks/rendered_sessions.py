@@ -1,4 +1,4 @@
-"""Rendered sessions: people filmed by cameras that stand still, BlazePose's view beside the truth."""
+"""Rendered sessions: people filmed by cameras that stand still, and what BlazePose saw."""
 
 from collections.abc import Iterator
 from itertools import count

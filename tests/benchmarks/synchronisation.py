@@ -25,6 +25,7 @@ from d3ke.motion.opensim_files import read_motion
 from d3ke.omc.landmark_points import landmark_points
 from d3ke.omc.recording import Recording
 from d3ke.omc.reprojection import Moved, Seen
+from d3ke.omc.resection import NOT_AVERAGED, UNSURE_DEG, UNSURE_FOCAL
 from d3ke.omc.sync import Aligned, Trial, align, film_of
 from d3ke.skeleton import default_model
 from d3ke.skeleton.kinematics import SkeletalModel
@@ -46,7 +47,6 @@ CLIPS = {
     "cmbbe_jump_high_knees": ("cam0", "cam1"),
     "pose2sim_balancing": ("cam1", "cam2", "cam3", "cam4"),
 }
-NEAR_DEG, NEAR_FOCAL = 1.5, 0.05  # as a resection's warnings have it: the camera is determined
 
 
 class Case(NamedTuple):
@@ -60,14 +60,14 @@ class Case(NamedTuple):
 
 
 class Row(NamedTuple):
-    """Errors of a case. camera: found ones, else it was known."""
+    """Errors of a case. told_ms: what was said of the clock; sure: the camera is determined."""
 
     clock_ms: float
     told_ms: float
     turn_deg: float
     focal: float
     place_m: float
-    walked: bool
+    sure: bool
 
 
 def rendered(recording: Recording, skeleton: SkeletalModel, number: int) -> Case:
@@ -121,14 +121,14 @@ def row(case: Case, found: Aligned) -> Row:
     camera, true = alignment.camera, case.camera
     cosine = np.clip((np.trace(camera.R.T @ true.R) - 1) / 2, -1, 1)
     place_m = np.linalg.norm(camera.R.T @ camera.t - true.R.T @ true.t)
-    walked = 3 * np.degrees(sd.get("turn", 0)) < NEAR_DEG and 3 * sd.get("focal", 0) < NEAR_FOCAL
+    told = NOT_AVERAGED * np.degrees(sd.get("turn", 0)), NOT_AVERAGED * sd.get("focal", 0)
     return Row(
         1e3 * late,
         1e3 * found.sync.uncertainty_s,
         float(np.degrees(np.arccos(cosine))),
         float(camera.K[0, 0] / true.K[0, 0] - 1),
         float(place_m),
-        bool(walked),
+        bool(told[0] < UNSURE_DEG and told[1] < UNSURE_FOCAL),
     )
 
 
@@ -150,12 +150,12 @@ def show(cases: Sequence[Case]) -> None:
         print(
             f"{name:34}{found.clock_ms:9.1f}{found.told_ms:8.1f}{found.turn_deg:9.2f}"
             f"{100 * found.focal:8.1f}{found.place_m:8.2f}{known:>26}"
-            f"{'' if found.walked else '   camera not determined'}",
+            f"{'' if found.sure else '   camera not determined'}",
             flush=True,
         )
     clock = np.abs([one.clock_ms for one in rows])
     print(f"clock: median {np.median(clock):.1f} ms, {(clock <= 5).sum()} of {len(clock)} to 5 ms")
-    sure = [one for one in rows if one.walked]
+    sure = [one for one in rows if one.sure]
     if sure:
         turn = np.median([one.turn_deg for one in sure])
         focal = 100 * np.median(np.abs([one.focal for one in sure]))
@@ -185,8 +185,8 @@ def show_pooled(cases: Sequence[Case]) -> None:
         cosine = np.clip((np.trace(view.R.T @ true.R) - 1) / 2, -1, 1)
         clocks = ", ".join(f"{1e3 * s.offset_s:.1f}" for s in found.syncs)
         print(
-            f"{camera} of all cmbbe clips: turned by {np.degrees(np.arccos(cosine)):.2f} deg, focal "
-            f"length {100 * (view.K[0, 0] / true.K[0, 0] - 1):.1f} %, landmarks "
+            f"{camera} of all cmbbe clips: turned by {np.degrees(np.arccos(cosine)):.2f} deg, "
+            f"focal length {100 * (view.K[0, 0] / true.K[0, 0] - 1):.1f} %, landmarks "
             f"{100 * found.resection.reprojection:.2f} % of the height off; clocks {clocks} ms"
         )
         print("\n".join(f"    {warning}" for warning in found.resection.warnings))

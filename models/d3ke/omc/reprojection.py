@@ -286,7 +286,7 @@ class _Problem:
 
     def residuals(self, x: Array) -> Array:
         """Weighted errors of pixels, then how far from the usual the unknowns are."""
-        now, seen, alignment = self._seen(x)
+        _, seen, alignment = self._seen(x)
         error = (_pixels(alignment.camera, seen) - self.seen.pixels) * self.weights
         error[~self.known] = 0
         return np.concatenate([error.ravel(), self._unusual(x)])
@@ -369,11 +369,11 @@ class _Problem:
 def _shared(seen: Seen, moved: Motion, start: Alignment) -> tuple[Seen, Flags]:
     """The frames of which both know something, thinned, and of which points, (F, P)."""
     time = start.omc_time(seen.time)
-    known = moved.covers(time)[:, None] & np.isfinite(moved.at(time).places).all(axis=2)
-    known &= seen.weights > 0
-    part = seen.part(known.any(axis=1)).thinned()
-    known = np.isfinite(moved.at(start.omc_time(part.time)).places).all(axis=2)
-    return part, known & (part.weights > 0)
+    finite: Flags = np.isfinite(moved.at(time).places.sum(axis=2))
+    known = finite & (seen.weights > 0) & moved.covers(time)[:, None]
+    part = seen.part(np.flatnonzero(known.any(axis=1))).thinned()
+    finite = np.isfinite(moved.at(start.omc_time(part.time)).places.sum(axis=2))
+    return part, finite & (part.weights > 0)
 
 
 def _pixels(camera: Camera, seen: Array) -> Array:

@@ -106,14 +106,14 @@ def best_view(
     size: tuple[int, int],
     lens: Camera | None,
     height_m: float,
-    free: Free = Free(),
+    clock_free: bool = False,
 ) -> Fitted:
-    """The camera that fits best at given clocks, from nothing; and what else is free."""
+    """The camera that fits best from nothing, at given clocks or at some nearby."""
     time = clock.omc_time(seen.time)
     places = motion.at(time).places
     known = (seen.weights > 0) & motion.covers(time)[:, None] & np.isfinite(places).all(axis=2)
     begun = starts(places[known], seen.pixels[known], size, lens)
-    free = replace(free, view=True, lens=lens is None)
+    free = Free(clock=clock_free, view=True, lens=lens is None)
     few = seen.thinned(QUICK_FRAMES)
     tried = [
         fitted(few, motion, replace(clock, camera=camera), free, height_m)
@@ -182,8 +182,8 @@ def accepted(found: Resection, accept_above: float, what: str) -> Resection:
         )
     if error > accept_above:
         raise D3keError(
-            f"{what}: no camera fits: landmarks lie {error:.1%} of the body's height off, more than "
-            f"{accept_above:.0%}. Check the person, the sync and that the camera stands still."
+            f"{what}: no camera fits: landmarks lie {error:.1%} of the body's height off, more "
+            f"than {accept_above:.0%}. Check the person, the sync and that the camera stands still."
         )
     cure = "Calibrate the camera, or add a trial in which the person walks about"
     if found.turn_deg > LOST_DEG:

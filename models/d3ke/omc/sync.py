@@ -9,6 +9,7 @@
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from itertools import pairwise
 from typing import NamedTuple
 
 import numpy as np
@@ -237,7 +238,7 @@ def _minutes(seen: Seen) -> Iterator[Seen]:
     length_s = seen.time[-1] - seen.time[0]
     count = max(1, round(length_s / FIRST_S))
     edges = seen.time[0] + np.arange(count + 1) / count * length_s
-    for first, last in zip(edges[:-1], edges[1:], strict=True):
+    for first, last in pairwise(edges):
         yield seen.part((seen.time >= first) & (seen.time <= last))
 
 
@@ -257,8 +258,9 @@ def _rivals(
             continue
         clock = replace(Alignment.still(trial.seen.pixels.shape[1]), offset_s=float(offset_s))
         if camera is None:
-            free = Free(clock=True)
-            fit = best_view(trial.seen, trial.moved, clock, size, lens, trial.height_m, free)
+            fit = best_view(
+                trial.seen, trial.moved, clock, size, lens, trial.height_m, clock_free=True
+            )
         else:
             few = trial.seen.thinned(QUICK_FRAMES)
             start = replace(clock, camera=camera)

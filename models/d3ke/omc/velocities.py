@@ -94,7 +94,7 @@ def _velocities(time: Array, places: Array) -> tuple[float, Array]:
     """The first time, and smoothed velocities a second (T, P, D) at RATE_HZ; NaN beside gaps."""
     grid = filters.uniform_grid(time, RATE_HZ)
     known = filters.resample(time, places, grid, "linear")
-    gap = np.isnan(known).any(axis=2)
+    gap: Flags = np.isnan(known.sum(axis=2))
     reach = int(np.ceil(2 * SMOOTHING_S * RATE_HZ))
     speed = gaussian_filter1d(
         _bridged(known), SMOOTHING_S * RATE_HZ, axis=0, order=1, mode="nearest"
