@@ -7,7 +7,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from d3ke.omc.reprojection import LIMBS, Moved, Seen
+from d3ke.omc.moving_points import LIMBS, Moved, Seen
 from d3ke.omc.sync import Trial
 from d3ke.skeleton import default_model
 from d3ke.skeleton.kinematics import SkeletalModel

@@ -1,14 +1,20 @@
 """Clocks of videos and recordings, put together by motion alone."""
 
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
 from d3ke.errors import D3keError
+from d3ke.omc.landmark_points import landmark_points
+from d3ke.omc.moving_points import LIMBS
 from d3ke.omc.sync import Trial, align, film_of, synchronise
 from d3ke.omc.velocities import velocity_scores
-from tests.omc_scenes import CAMERA, doing, marching, still, trial, turned_deg
+from d3ke.skeleton.kinematics import SkeletalModel
+from d3ke.skeleton.osim import OsimModel
+from tests.omc_scenes import CAMERA, OSIM, SKELETON, doing, marching, still, trial, turned_deg
 
 SIZE = CAMERA.size
 MIDDLE_S = 26.0  # of the laboratory: of what trials show
@@ -138,3 +144,27 @@ def test_clocks_and_camera_are_found_together() -> None:
     assert turned_deg(found.resection.camera, CAMERA) < 0.5
     assert found.resection.camera.K[0, 0] == pytest.approx(CAMERA.K[0, 0], rel=0.02)
     assert found.resection.reprojection < 0.02
+
+
+def test_points_follow_from_the_skeleton_and_its_size() -> None:
+    q = doing(13)(np.arange(3.0))
+    q[1, 3] = np.nan
+    large = np.full((len(OSIM.bodies), 3), 1.1)
+    found = landmark_points(SKELETON, q, large)
+    of_bodies = SKELETON.bodies(torch.from_numpy(q[:1]), torch.from_numpy(large))[0].numpy()
+    knee = of_bodies[OSIM.body_names.index("femur_r")] @ [-0.009 * 1.1, -0.4086 * 1.1, 0, 1]
+    assert found.places[0, LIMBS.index(26)] == pytest.approx(knee[:3], abs=0.003)  # less its side
+    assert np.isnan(found.places[1]).any()
+    assert found.places[2] == pytest.approx(
+        landmark_points(SKELETON, q[2:], large).places[0], abs=1e-9
+    )
+
+
+def test_points_of_a_model_without_limbs_are_refused(data_dir: Path) -> None:
+    pendulum = data_dir / "osim" / "opensim-core"
+    model = next(
+        path for path in sorted(pendulum.rglob("*.osim")) if "pendulum" in path.name.lower()
+    )
+    skeleton = SkeletalModel(OsimModel.from_file(model), torch.float64)
+    with pytest.raises(D3keError, match="no body named"):
+        landmark_points(skeleton, np.zeros((1, len(skeleton.osim.coordinates))))

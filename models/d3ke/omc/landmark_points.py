@@ -7,7 +7,7 @@ import torch
 from numpy.typing import NDArray
 
 from d3ke.errors import D3keError
-from d3ke.omc.reprojection import LIMBS
+from d3ke.omc.moving_points import LIMBS
 from d3ke.omc.transfer import joint_centres
 from d3ke.posing import in_parts
 from d3ke.skeleton.kinematics import SkeletalModel

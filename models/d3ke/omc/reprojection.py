@@ -1,22 +1,19 @@
 """Reprojection: clocks, camera and places of landmarks that bring points onto what was seen."""
 
 from dataclasses import dataclass, replace
-from typing import NamedTuple, Protocol
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import least_squares
 from scipy.spatial.transform import Rotation
 
-from d3ke.motion import filters
+from d3ke.omc.moving_points import MovingPoints, Now, Seen
 from d3ke.vision.camera import Camera
 
 Array = NDArray[np.float64]
 Flags = NDArray[np.bool_]
 
-# Of BlazePose's landmarks: shoulders, elbows, wrists, hips, knees, ankles, heels, toes.
-LIMBS = (11, 12, 13, 14, 15, 16, 23, 24, 25, 26, 27, 28, 29, 30, 31, 32)
-LEAST_VISIBLE = 0.5
 # BlazePose's errors as fitted on rendered people (assets/landmark_noise.json): about 1 % of the
 # person's height, which last for 8.5 frames at 30 Hz, and constant ones of 1 to 3 cm a clip.
 ERROR = 0.012
@@ -27,126 +24,9 @@ FOCAL_SD = 0.2  # of its logarithm: phones' 45 to 80 deg over the longer side
 K1_SD = 0.03
 DRIFT_SD = 5e-4  # clocks drift by 1e-4 at most, but rates are rounded: 29.97 to 30 is 1e-3
 CLOCK_SD_S = 0.1  # of a shift that the search gave: it tries one every 33 ms
-RATE_HZ = 200.0  # of points that are read between by lines: 0.2 mm at 50 m/s2
 LEAST_DEPTH_M = 0.1
-MOST_FRAMES = 900  # of a fit: what more frames tell is little
 STEP_M = 1e-4  # of the central differences through the lens
 TOLERANCE = 1e-5  # of the cost: a hundredth of what one sighting says
-
-
-@dataclass(frozen=True, eq=False)
-class Seen:
-    """What a video saw: time (V,) s, pixels (V, P, 2), weights (V, P), 0 where nothing.
-
-    rate_hz: how many frames a second follow each other.
-    """
-
-    time: Array
-    pixels: Array
-    weights: Array
-    rate_hz: float
-
-    @staticmethod
-    def of(
-        time: Array,
-        landmarks: NDArray[np.floating],
-        size: tuple[int, int],
-        numbers: tuple[int, ...] = LIMBS,
-    ) -> "Seen":
-        """Some of BlazePose's landmarks (V, 33, 7) in a picture of `size` px.
-
-        Those that it takes for hidden, or guesses outside of the picture, count for nothing.
-        """
-        chosen = np.asarray(landmarks[:, list(numbers)], np.float64)
-        pixels, visible = chosen[..., :2], chosen[..., 3]
-        with np.errstate(invalid="ignore"):
-            inside = ((pixels >= 0) & (pixels <= np.array(size) - 1)).all(axis=2)
-            weights = np.where(inside & (visible >= LEAST_VISIBLE), visible**2, 0.0)
-        return Seen(np.asarray(time, np.float64), pixels, weights, filters.rate_hz(time))
-
-    def part(self, rows: NDArray[np.intp] | Flags) -> "Seen":
-        """Some of its frames, that follow each other."""
-        return replace(
-            self, time=self.time[rows], pixels=self.pixels[rows], weights=self.weights[rows]
-        )
-
-    def thinned(self, most: int = MOST_FRAMES) -> "Seen":
-        """No more than so many frames, evenly chosen."""
-        if len(self.time) <= most:
-            return self
-        rows = np.linspace(0, len(self.time) - 1, most).round().astype(np.intp)
-        return replace(self.part(rows), rate_hz=self.rate_hz * most / len(self.time))
-
-
-class Now(NamedTuple):
-    """Points (F, P, 3) m, their velocities m/s, and how their bodies are turned (F, P, 3, 3)."""
-
-    places: Array
-    velocities: Array
-    turns: Array | None
-
-
-class Motion(Protocol):
-    """Points that move."""
-
-    def at(self, time: Array) -> Now:
-        """What is known of them at times (F,)."""
-
-    def covers(self, time: Array) -> Flags:
-        """At which times (F,) anything is known."""
-
-
-class Moments(Motion):
-    """Points at moments that stand for themselves: the time of the first is 0, of the next 1."""
-
-    def __init__(self, points: Array, turns: Array | None = None) -> None:
-        """points: (F, P, 3) m, turns: (F, P, 3, 3) if known."""
-        self.points, self.turns = points, turns
-
-    def at(self, time: Array) -> Now:
-        """What is known at moments (F,); nothing moves."""
-        chosen = np.round(time).astype(np.intp)
-        places = self.points[chosen]
-        turns = None if self.turns is None else self.turns[chosen]
-        return Now(places, np.zeros_like(places), turns)
-
-    def covers(self, time: Array) -> Flags:
-        """Which of times (F,) are among the moments."""
-        inside: Flags = (time >= 0) & (time <= len(self.points) - 1)
-        return inside
-
-
-class Moved(Motion):
-    """Points of a body in ground over time, to be read at any time."""
-
-    def __init__(self, time: Array, points: Array, turns: Array | None = None) -> None:
-        """time: (S,) s, points: (S, P, 3) m, NaN where unknown, turns: (S, P, 3, 3) if known."""
-        rate = max(RATE_HZ, filters.rate_hz(time))
-        self.time = filters.uniform_grid(time, rate)
-        self.places = filters.resample(time, points, self.time)
-        self.velocities = np.gradient(self.places, self.time, axis=0)
-        self.turns = None if turns is None else filters.resample(time, turns, self.time, "linear")
-
-    def at(self, time: Array) -> Now:
-        """What is known at times (F,), those of the ends before and after these."""
-        place = np.clip(
-            (time - self.time[0]) / (self.time[1] - self.time[0]), 0, len(self.time) - 1
-        )
-        low = np.minimum(place.astype(np.intp), len(self.time) - 2)
-        part = place - low
-
-        def between(values: Array) -> Array:
-            share = part.reshape(-1, *[1] * (values.ndim - 1))
-            mixed: Array = values[low] * (1 - share) + values[low + 1] * share
-            return mixed
-
-        turns = None if self.turns is None else between(self.turns)
-        return Now(between(self.places), between(self.velocities), turns)
-
-    def covers(self, time: Array) -> Flags:
-        """Which of times (F,) lie within it."""
-        inside: Flags = (time >= self.time[0]) & (time <= self.time[-1])
-        return inside
 
 
 @dataclass(frozen=True)
@@ -191,7 +71,9 @@ class Fitted(NamedTuple):
     sd: dict[str, float]
 
 
-def fitted(seen: Seen, moved: Motion, start: Alignment, free: Free, height_m: float) -> Fitted:
+def fitted(
+    seen: Seen, moved: MovingPoints, start: Alignment, free: Free, height_m: float
+) -> Fitted:
     """The alignment of least robust reprojection error, from one nearby.
 
     height_m: of the person, of which errors are a part.
@@ -212,14 +94,26 @@ def fitted(seen: Seen, moved: Motion, start: Alignment, free: Free, height_m: fl
     return Fitted(problem.alignment(done.x), float(done.cost), sightings, sd)
 
 
-def errors_px(seen: Seen, moved: Motion, alignment: Alignment) -> Array:
+def shared_frames(seen: Seen, moved: MovingPoints, alignment: Alignment) -> NDArray[np.intp]:
+    """The video's frames in which a point is seen that the laboratory knows."""
+    return np.flatnonzero(_known(seen, moved, alignment).any(axis=1))
+
+
+def _known(seen: Seen, moved: MovingPoints, alignment: Alignment) -> Flags:
+    """Which points (V, P) are seen while the laboratory knows them."""
+    time = alignment.omc_time(seen.time)
+    finite: Flags = np.isfinite(moved.at(time).places.sum(axis=2))
+    known: Flags = finite & (seen.weights > 0) & moved.covers(time)[:, None]
+    return known
+
+
+def errors_px(seen: Seen, moved: MovingPoints, alignment: Alignment) -> Array:
     """Distances (V, P) between what was seen and where it should be, px; NaN where not seen."""
     time = alignment.omc_time(seen.time)
     now = moved.at(time)
     pixels = alignment.camera.project(_shifted(now, alignment.shifts))
-    known = (seen.weights > 0) & moved.covers(time)[:, None]
     error = np.linalg.norm(pixels - seen.pixels, axis=2)
-    return np.where(known, error, np.nan)
+    return np.where(_known(seen, moved, alignment), error, np.nan)
 
 
 def height_px(camera: Camera, points: Array, height_m: float) -> float:
@@ -239,7 +133,7 @@ class _Problem:
     """Residuals, in standard deviations of independent errors, and their slopes."""
 
     def __init__(
-        self, seen: Seen, moved: Motion, start: Alignment, free: Free, height_m: float
+        self, seen: Seen, moved: MovingPoints, start: Alignment, free: Free, height_m: float
     ) -> None:
         self.moved, self.start = moved, start
         self.seen, self.known = _shared(seen, moved, start)
@@ -366,14 +260,10 @@ class _Problem:
         return x[self.names[name]] if name in self.names else np.zeros(size)
 
 
-def _shared(seen: Seen, moved: Motion, start: Alignment) -> tuple[Seen, Flags]:
+def _shared(seen: Seen, moved: MovingPoints, start: Alignment) -> tuple[Seen, Flags]:
     """The frames of which both know something, thinned, and of which points, (F, P)."""
-    time = start.omc_time(seen.time)
-    finite: Flags = np.isfinite(moved.at(time).places.sum(axis=2))
-    known = finite & (seen.weights > 0) & moved.covers(time)[:, None]
-    part = seen.part(np.flatnonzero(known.any(axis=1))).thinned()
-    finite = np.isfinite(moved.at(start.omc_time(part.time)).places.sum(axis=2))
-    return part, finite & (part.weights > 0)
+    part = seen.part(shared_frames(seen, moved, start)).thinned()
+    return part, _known(part, moved, start)
 
 
 def _pixels(camera: Camera, seen: Array) -> Array:

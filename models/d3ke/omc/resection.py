@@ -8,13 +8,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from d3ke.errors import D3keError
+from d3ke.omc.moving_points import Moments, MovingPoints, Seen
 from d3ke.omc.reprojection import (
     Alignment,
     Fitted,
     Free,
-    Moments,
-    Motion,
-    Seen,
     errors_px,
     fitted,
     height_px,
@@ -101,7 +99,7 @@ def check_enough(sightings: int, what: str) -> None:
 
 def best_view(
     seen: Seen,
-    motion: Motion,
+    motion: MovingPoints,
     clock: Alignment,
     size: tuple[int, int],
     lens: Camera | None,
@@ -112,6 +110,7 @@ def best_view(
     time = clock.omc_time(seen.time)
     places = motion.at(time).places
     known = (seen.weights > 0) & motion.covers(time)[:, None] & np.isfinite(places).all(axis=2)
+    check_enough(int(known.sum()), "the video")
     begun = starts(places[known], seen.pixels[known], size, lens)
     free = Free(clock=clock_free, view=True, lens=lens is None)
     few = seen.thinned(QUICK_FRAMES)
@@ -147,7 +146,7 @@ def starts(
 
 
 def resection_of(
-    parts: Sequence[tuple[Seen, Motion, Alignment]], done: Fitted, height_m: float
+    parts: Sequence[tuple[Seen, MovingPoints, Alignment]], done: Fitted, height_m: float
 ) -> Resection:
     """How well a camera fits what was seen, trial by trial."""
     camera, sd = done.alignment.camera, done.sd

@@ -16,7 +16,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from d3ke.errors import D3keError
-from d3ke.omc.reprojection import Alignment, Fitted, Free, Moved, Seen, fitted
+from d3ke.omc.moving_points import Moved, Seen
+from d3ke.omc.reprojection import Alignment, Fitted, Free, fitted, shared_frames
 from d3ke.omc.resection import (
     ACCEPTED,
     HEIGHT_M,
@@ -299,7 +300,7 @@ def _settled(trial: Trial, part: Trial, start: Alignment, free: Free) -> Fitted:
     if abs(alignment.drift) >= DRIFT_TOLD_SD * fit.sd["drift"]:
         return fit
     # not told: the clocks are taken to run alike, about the middle of what is seen
-    shared = trial.moved.covers(alignment.omc_time(trial.seen.time))
+    shared = shared_frames(trial.seen, trial.moved, alignment)
     middle_s = float(trial.seen.time[shared].mean())
     alike = replace(alignment, offset_s=alignment.offset_s + alignment.drift * middle_s, drift=0.0)
     return fitted(trial.seen, trial.moved, alike, replace(free, places=places), trial.height_m)
@@ -322,7 +323,7 @@ def _afterthought(trial: Trial, fit: Fitted) -> str:
     if fit.sd["offset"] > MOST_UNSURE_S:
         return f"too little moves: the offset is known to {1e3 * fit.sd['offset']:.0f} ms only"
     seen, alignment = trial.seen, fit.alignment
-    shared = np.flatnonzero(trial.moved.covers(alignment.omc_time(seen.time)))
+    shared = shared_frames(seen, trial.moved, alignment)
     halves = [
         fitted(seen.part(rows), trial.moved, alignment, Free(clock=True), trial.height_m)
         for rows in np.array_split(shared, 2)

@@ -94,13 +94,13 @@ def _velocities(time: Array, places: Array) -> tuple[float, Array]:
     """The first time, and smoothed velocities a second (T, P, D) at RATE_HZ; NaN beside gaps."""
     grid = filters.uniform_grid(time, RATE_HZ)
     known = filters.resample(time, places, grid, "linear")
-    gap: Flags = np.isnan(known.sum(axis=2))
+    gap = np.isnan(known.sum(axis=2, keepdims=True))
     reach = int(np.ceil(2 * SMOOTHING_S * RATE_HZ))
     speed = gaussian_filter1d(
         _bridged(known), SMOOTHING_S * RATE_HZ, axis=0, order=1, mode="nearest"
     )
-    near = binary_dilation(gap, np.ones((2 * reach + 1, 1), bool), border_value=1)
-    speed[near] = np.nan
+    near = binary_dilation(gap, np.ones((2 * reach + 1, 1, 1), bool), border_value=1)
+    speed = np.where(near, np.nan, speed)
     return float(grid[0]), speed * RATE_HZ
 
 
@@ -133,7 +133,7 @@ def _moments(
         found: Array = irfft(np.conj(first) * second, size, axis=0)[shifts]
         return found
 
-    one, two = np.isfinite(seen).all(axis=2), np.isfinite(moved).all(axis=2)
+    one, two = np.isfinite(seen.sum(axis=2)), np.isfinite(moved.sum(axis=2))
     u, x = np.where(one[..., None], seen, 0), np.where(two[..., None], moved, 0)
     fu, fx = transform(u), transform(x)
     f1, f2 = transform(one.astype(float)), transform(two.astype(float))
