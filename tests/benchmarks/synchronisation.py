@@ -85,7 +85,8 @@ def rendered(recording: Recording, skeleton: SkeletalModel, number: int) -> Case
     else:
         kept = (video >= first) & (video <= length_s - cut)
         video, landmarks = video[kept], landmarks[kept]
-    moved = Moved(omc + BEGIN_S, *landmark_points(skeleton, q, recording.scales))
+    points = landmark_points(skeleton, q, recording.scales)
+    moved = Moved(omc + BEGIN_S, points.places, points.turns)
     seen = Seen.of((video + BEGIN_S - offset_s) / (1 + drift), landmarks, recording.view.size)
     trial = Trial(recording.subject, seen, moved, recording.facts["height_m"])
     return Case(recording.activity, trial, recording.view, float(offset_s), float(drift))

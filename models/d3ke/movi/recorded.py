@@ -62,11 +62,12 @@ def read_movi(job: SolveJob) -> Recorded:
     sessions = list(sessions_of(alone, source.smplh, heard))
     if not sessions:
         raise D3keError("; ".join(heard.warnings) or f"{job.name}: no movement can be used.")
-    person = _person(job.name, sessions[0], source)
+    person = _person(job.name, sessions, source)
     return Recorded(person, _takes(sessions), job.name, heard.warnings, ())
 
 
-def _person(name: str, session: Session, source: MoviSource) -> Person:
+def _person(name: str, sessions: list[Session], source: MoviSource) -> Person:
+    session = sessions[0]
     facts = {
         "sex": SEX.get(session.sex, session.sex),
         "height_m": session.height_m,
@@ -76,6 +77,7 @@ def _person(name: str, session: Session, source: MoviSource) -> Person:
         name=name,
         facts={about: fact for about, fact in facts.items() if fact is not None},
         static=session.static,
+        recordings=tuple(one.markers for one in sessions),
         mapping=source.mapping or ASSETS / (WORN if source.smplh is None else VIRTUAL),
     )
 

@@ -16,9 +16,10 @@ import torch
 
 from d3ke.errors import D3keError, OptionError
 from d3ke.omc.landmark_points import landmark_points
+from d3ke.omc.moving_points import Moved, Seen
 from d3ke.omc.person import Footage, Person, Take
 from d3ke.omc.recording import Flags, Recording
-from d3ke.omc.reprojection import Alignment, Moved, Seen, errors_px, height_px
+from d3ke.omc.reprojection import Alignment, errors_px, height_px
 from d3ke.omc.resection import HEIGHT_M, resect
 from d3ke.omc.solving import SolvedTake
 from d3ke.omc.story import Curve, FilmStory, as_text

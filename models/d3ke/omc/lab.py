@@ -81,6 +81,7 @@ class _Reader:
             model=model,
             is_scaled=session.is_scaled,
             static=None if static is None else turned(static, self.turn),
+            recordings=tuple(turned(m, self.turn) for m in self.markers.values() if m is not None),
             mapping=self.mapping,
         )
         self.rigs = self._rigs()

@@ -38,13 +38,16 @@ class LandmarkPoints(NamedTuple):
     turns: Array | None
 
 
-def landmark_points(skeleton: SkeletalModel, q: Array, scales: Array) -> LandmarkPoints:
-    """The landmarks of a motion. q: (S, K) rad or m; scales: (N, 3).
+def landmark_points(
+    skeleton: SkeletalModel, q: Array, scales: Array | None = None
+) -> LandmarkPoints:
+    """The landmarks of a motion. q: (S, K) rad or m; scales: (N, 3), by default 1.
 
     At their places on the default skeleton's bodies; on another model at its joints. Raises
     D3keError for a model that has neither.
     """
     bodies = skeleton.osim.body_names
+    scales = np.ones((len(bodies), 3)) if scales is None else scales
     if set(landmark_places().body_names) <= set(bodies):
         return _on_bodies(skeleton, q, scales)
     numbers, rows = _joints_of(skeleton)

@@ -1,5 +1,7 @@
 """MarkerTrack: the free coordinates of a trial, solved frame by frame, many frames at once."""
 
+from collections.abc import Iterator
+
 import numpy as np
 import torch
 from numpy.typing import NDArray
@@ -21,6 +23,7 @@ FAR, NEAR = 1e-2, 1e-6  # damping of the first step from another posture, and fr
 WORSE, WORSE_M2 = 1.3, 1e-6  # a cost over this times a neighbour's and more: another minimum?
 JUMP = 0.5  # rad or m from a neighbour: likewise
 BETTER, SAME = 0.999, 1.0001  # of a cost: another minimum's, and one not to be told apart
+BALL = 3  # turns of a joint that is no hinge
 MENDINGS = 40  # times that neighbours are asked
 
 
@@ -28,8 +31,9 @@ class MarkerTrack:
     """The frames of a trial, and what has been found of them.
 
     First some frames are solved, a tenth of a second apart, from the default posture where the
-    root's markers are; then those between, from the motion through their neighbours. A frame that
-    came out worse than a neighbour, or far from it, is solved again from there.
+    root's markers are, and from bent ones; then those between, from the motion through their
+    neighbours. A frame that came out worse than a neighbour, or far from it, is solved again from
+    there.
     values: (T, F) rad or m. cost: (T,) m2, NaN where not solved. converged: (T,).
     """
 
@@ -52,7 +56,10 @@ class MarkerTrack:
         longest = min(COARSE_S * filters.rate_hz(self.time), len(frames) / LEAST_COARSE)
         stride = FINER ** int(np.log(max(longest, 1.0)) / np.log(FINER) + 1e-9)
         done = torch.cat([frames[:-1:stride], frames[-1:]])
-        self._store(done, self._minimised(done, root_start(self.fit, self.targets.at(done)), FAR))
+        start = root_start(self.fit, self.targets.at(done))
+        self._store(done, self._minimised(done, start, FAR))
+        for bent in self._bent(start):
+            self._try(done, bent)
         self._follow(done)
         self._mend(done)
         self._follow(done)
@@ -65,6 +72,30 @@ class MarkerTrack:
         self._follow(frames)
         self._mend(frames)
         self._follow(frames)
+
+    def _bent(self, start: Tensor) -> Iterator[Tensor]:
+        """Other postures to begin at: hinges in the middle of their ranges, then all joints.
+
+        From rest, an arm that is raised may be found turned about, with its elbow bent backwards.
+        """
+        osim = self.fit.skeleton.osim
+        names = [osim.coordinate_names[place] for place in self.fit.free.tolist()]
+        for hinges_only in (True, False):
+            bent = start.clone()
+            for joint in osim.joints[1:]:
+                turning = [one for one in joint.coordinates if one.rotational]
+                if hinges_only and len(turning) == BALL:
+                    continue
+                for one in turning:
+                    if one.name in names:
+                        bent[:, names.index(one.name)] = sum(one.range) / 2
+            yield bent
+
+    def _try(self, frames: Tensor, start: Tensor) -> None:
+        """Solve frames from another posture too, and keep what is better."""
+        found = self._minimised(frames, start, FAR)
+        better = found.cost < BETTER * self.cost[frames]
+        self._store(frames[better], Minimum(*(part[better] for part in found)))
 
     def _minimised(self, frames: Tensor, start: Tensor, damping: float) -> Minimum:
         parts = []

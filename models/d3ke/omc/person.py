@@ -46,8 +46,8 @@ class Person:
     """A subject.
 
     name: a word without blanks or dashes. facts: sex, height_m, mass_kg, as far as known.
-    model: the laboratory's own, is_scaled: to this subject. static: markers of a still posture.
-    mapping: a file that says which markers are which.
+    model: the laboratory's own, is_scaled: to this subject. static: markers of a still posture;
+    recordings: those of all takes. mapping: a file that says which markers are which.
     """
 
     name: str
@@ -55,6 +55,7 @@ class Person:
     model: OsimModel | None = None
     is_scaled: bool = False
     static: MarkerData | None = None
+    recordings: tuple[MarkerData, ...] = ()
     mapping: Path | None = None
 
     @property

@@ -4,7 +4,6 @@ From what a take has: a motion that was solved already goes over to the skeleton
 solved, on the skeleton where it has them, else on the laboratory's own model.
 """
 
-from collections.abc import Mapping
 from functools import lru_cache
 from typing import NamedTuple
 
@@ -15,17 +14,20 @@ from numpy.typing import NDArray
 from d3ke.errors import D3keError
 from d3ke.motion.markers import MarkerData
 from d3ke.motion.motion import Motion
+from d3ke.omc.fitted_size import fit_size
 from d3ke.omc.inverse_kinematics import inverse_kinematics
+from d3ke.omc.joint_limits import with_limits
 from d3ke.omc.marker_check import marker_findings
 from d3ke.omc.marker_names import Matching, match
 from d3ke.omc.person import Person, Take
-from d3ke.omc.scale_setup import ScaleSetup
+from d3ke.omc.scale_setup import DEFAULT_STATURE_M, ScaleSetup
 from d3ke.omc.scaling import scale_model
 from d3ke.omc.segments import Segment, factors_against_anthropometry, implausible
 from d3ke.omc.solved import Solved as Solution
 from d3ke.omc.transfer import Transferred, coordinates_of, transferred
 from d3ke.omc.trust import Flags, determined, trusted
 from d3ke.posing import posed
+from d3ke.skeleton import default_model
 from d3ke.skeleton.kinematics import SkeletalModel
 from d3ke.skeleton.osim import OsimModel
 
@@ -60,13 +62,11 @@ class SolvedTake(NamedTuple):
 class Sized(NamedTuple):
     """A model of the person's size, and which recorded markers are which of its own.
 
-    weights: of markers whose places on the person are known; scales: (N, 3) beside the model as it
-    was; told: how it came about; remarks: what to know.
+    scales: (N, 3) beside the model as it was; told: how it came about; remarks: what to know.
     """
 
     osim: OsimModel
     matching: Matching
-    weights: Mapping[str, float]
     scales: Array
     told: str
     remarks: tuple[str, ...]
@@ -139,11 +139,11 @@ class Solver:
         """Inverse kinematics on the skeleton, or else on the laboratory's own model."""
         model = self.person.model
         try:
-            sized = self._sized(self.osim, _Named(markers))
+            sized = self._sized(self.osim)
         except D3keError:
             if model is None or not _has_markers(model, markers):
                 raise
-            own = self._sized(model, _Named(markers))
+            own = self._sized(model)
             motion, _ = _kinematics(own, markers)
             solved = self._by_motion(take, motion, own.osim)
             return solved._replace(way=f"inverse kinematics of its .osim; {solved.way}")
@@ -168,42 +168,38 @@ class Solver:
             remarks=(*sized.remarks, *sized.matching.remarks),
         )
 
-    def _sized_anew(self, osim: OsimModel, moving: "_Named") -> Sized:
-        """The model in the person's size, by the static trial, else by the moving markers."""
+    def _sized_anew(self, osim: OsimModel) -> Sized:
+        """The model in the person's size, by all of their recordings together."""
         person, static = self.person, self.person.static
-        names = dict.fromkeys([*(static.names if static else ()), *moving.markers.names])
+        recordings = [*((static,) if static else ()), *person.recordings]
+        names = dict.fromkeys(name for one in recordings for name in one.names)
         matching = match(osim, names, person.mapping)
         if osim is person.model and person.is_scaled:
             told = f"The size of {osim.name or 'the .osim'}, which was given as the subject's own."
             unit = np.ones((len(osim.bodies), 3))
-            return Sized(matching.osim, matching, matching.weights, unit, told, ())
-        measured = matching.renamed(static or moving.markers)
-        fixed = {n: w for n, w in matching.weights.items() if n not in matching.loose}
+            return Sized(matching.osim, matching, unit, told, ())
+        renamed = [matching.renamed(one) for one in recordings]
         scaled = scale_model(
             matching.osim,
-            measured,
-            ScaleSetup(matching.measurements, weights=fixed, rest_weight=0.0),
-            person.facts.get("mass_kg"),
-            person.height_m,
+            renamed[0],
+            ScaleSetup(
+                matching.measurements,
+                weights={n: w for n, w in matching.weights.items() if n not in matching.loose},
+                rest_weight=0.0,
+                stature_m=DEFAULT_STATURE_M if osim.sha256 == default_model().sha256 else None,
+            ),
+            height_m=person.height_m,
             still=static is not None,
         )
-        what = "the static trial" if static is not None else "moving markers (no static trial)"
-        told = f"Scaled by OpenSim's ScaleTool to distances between markers of {what}."
-        placed = fixed if static is None else {**matching.weights}
-        return Sized(scaled.osim, matching, placed, scaled.scales, told, scaled.remarks)
-
-
-class _Named:
-    """Markers that count as equal where their names are: a person is measured once by them."""
-
-    def __init__(self, markers: MarkerData) -> None:
-        self.markers = markers
-
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, _Named) and set(self.markers.names) == set(other.markers.names)
-
-    def __hash__(self) -> int:
-        return hash(frozenset(self.markers.names))
+        limited = with_limits(matching.osim)
+        found = fit_size(limited, scaled.scales, renamed, matching.weights, matching.loose)
+        own = limited.scaled(found.scales, person.facts.get("mass_kg")).marked(found.places)
+        told = (
+            "Scaled by distances between markers of "
+            f"{'the static trial' if static else 'a moving trial (no static one was there)'}, "
+            "then along every axis to what explains all of the trials together."
+        )
+        return Sized(own, matching, found.scales, told, scaled.remarks)
 
 
 def _kinematics(sized: Sized, markers: MarkerData) -> tuple[Motion, Solution]:
@@ -212,7 +208,7 @@ def _kinematics(sized: Sized, markers: MarkerData) -> tuple[Motion, Solution]:
     wrong = next((one for one in marker_findings(renamed) if one.wrong), None)
     if wrong is not None:
         raise D3keError(f"{wrong.text}.")
-    weights = {name: sized.weights.get(name, 0.0) for name in renamed.names}
+    weights = {name: sized.matching.weights.get(name, 0.0) for name in renamed.names}
     found = inverse_kinematics(sized.osim, renamed, weights)
     return found.motion.unwrapped(), found
 

@@ -99,6 +99,16 @@ class OsimModel:
         """
         return OsimModel.from_xml(scaled_document(self, scales, mass_kg))
 
+    def marked(self, places: NDArray[np.float64]) -> "OsimModel":
+        """The model with its markers elsewhere on their bodies. places: (M, 3) m."""
+        root = document.parse(self.xml)
+        model = root.find("Model")
+        assert model is not None
+        elements = document.objects(model, "MarkerSet")
+        for element, place in zip(elements, places, strict=True):
+            document.set_numbers(element, "location", place.tolist())
+        return OsimModel.from_xml(document.text(root))
+
     def write(self, path: str | os.PathLike[str]) -> None:
         """Write the .osim, whole or not at all. Raises D3keError where that cannot be."""
         with replacing(path) as temporary:

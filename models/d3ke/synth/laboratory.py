@@ -169,7 +169,7 @@ class Laboratory:
         around = draw_surroundings(rng, (), path, eyes[0], self.config.backgrounds)
         looks = tuple(draw_look(rng) for _ in cameras)
         stage = Stage((actor.figure,), around)
-        model = worn.model(scaled)
+        model = scaled.marked(worn.places)
         return Session(person, actor, model, static, tuple(trials), cameras, looks, stage)
 
     def film(self, session: Session, trial: Trial, camera: int) -> Iterator[Frame]:

@@ -6,7 +6,6 @@ import numpy as np
 from numpy.random import Generator
 from numpy.typing import NDArray
 
-from d3ke.skeleton import document
 from d3ke.skeleton.osim import OsimModel
 
 Array = NDArray[np.float64]
@@ -49,16 +48,6 @@ class SkinMarkers:
         own = frames[:, self.bodies]
         found: Array = np.einsum("tmij,tmj->tmi", own[..., :3, :3], local) + own[..., :3, 3]
         return found
-
-    def model(self, scaled: OsimModel) -> OsimModel:
-        """The model with its markers where they were stuck on."""
-        root = document.parse(scaled.xml)
-        model = root.find("Model")
-        assert model is not None
-        elements = document.objects(model, "MarkerSet")
-        for element, place in zip(elements, self.places, strict=True):
-            document.set_numbers(element, "location", place.tolist())
-        return OsimModel.from_xml(document.text(root))
 
 
 def with_gaps(rng: Generator, xyz: Array, rate_hz: float, gaps_hz: float) -> Array:
