@@ -50,30 +50,35 @@ class Branches:
 
     def followed(self, values: Array, start: Array) -> Array:
         """The same postures (T, F) in the angles nearest to those before; the first to start."""
-        plain = np.concatenate([start[None], values])[:, self.columns]
-        if not (np.abs(np.diff(plain, axis=0)) > SMOOTH).any():
-            return values
-        values, before = values.copy(), start
-        for row in values:
-            row[self.columns] = self._turned(row, before, self.columns)
-            for columns, middle in self.triples:
-                other = row.copy()
-                a, b, c = columns
-                other[[a, b, c]] = row[a] + np.pi, middle - row[b], row[c] + np.pi
-                chosen = list(columns)
-                other[chosen] = self._turned(other, before, chosen)
-                inside = (other >= self.low) & (other <= self.high)
-                apart = np.abs(np.stack([row, other])[:, chosen] - before[chosen]).max(axis=1)
-                if inside[chosen].all() and apart[1] < apart[0] - 1e-9:
-                    row[chosen] = other[chosen]
-            before = row
+        values, before, place = values.copy(), start, 0
+        while place < len(values):
+            rest = values[place:]  # what changes at its first row changes on to the end
+            self._turn(rest, before)
+            for triple in self.triples:
+                self._mirror(rest, before, triple)
+            plain = np.abs(np.diff(rest[:, self.columns], axis=0))
+            jumps = np.flatnonzero((plain > SMOOTH).any(axis=1))
+            place += 1 + (int(jumps[0]) if len(jumps) else len(rest))
+            before = values[place - 1] if len(jumps) else before
         return values
 
-    def _turned(self, row: Array, before: Array, columns: list[int]) -> Array:
-        """Angles by whole turns nearest to those before, or into their ranges."""
-        near = np.where(self.clamped, self.middles, before)[columns]
-        turned: Array = row[columns] - TURN * np.round((row[columns] - near) / TURN)
-        return turned
+    def _turn(self, rest: Array, before: Array) -> None:
+        """Take whole turns out of free angles."""
+        free = [column for column in self.columns if not self.clamped[column]]
+        rest[:, free] -= TURN * np.round((rest[0, free] - before[free]) / TURN)
+
+    def _mirror(self, rest: Array, before: Array, triple: Triple) -> None:
+        """Take the other three angles of a joint where they are nearer, as far as they may be."""
+        chosen = list(triple.columns)
+        other = rest[:, chosen] * [1, -1, 1] + [np.pi, triple.middle, np.pi]
+        near = np.where(self.clamped, self.middles, before)[chosen]
+        first = np.where(self.clamped[chosen], other, other[:1])
+        other -= TURN * np.round((first - near) / TURN)
+        inside = ((other >= self.low[chosen]) & (other <= self.high[chosen])).all(axis=1)
+        stop = len(other) if inside.all() else int(np.argmin(inside))
+        now, then = (np.abs(row[0] - before[chosen]).max() for row in (rest[:, chosen], other))
+        if stop and then < now - 1e-9:
+            rest[:stop, chosen] = other[:stop]
 
 
 def _plain_angles(osim: OsimModel) -> set[str]:
