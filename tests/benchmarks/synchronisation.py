@@ -136,7 +136,7 @@ def told(case: Case, camera: Camera | None) -> Aligned | str:
     try:
         found = align(case.trial, case.camera.size, camera)
     except D3keError as error:
-        return f"refused: {error}"
+        return f"refused: {str(error).partition(': ')[2]}"
     return f"refused: {found.doubt}" if found.doubt else found
 
 
@@ -150,7 +150,9 @@ def show(cases: Sequence[Case]) -> None:
         one, other = told(case, None), told(case, case.camera)
         known = other if isinstance(other, str) else f"{row(case, other).clock_ms:.1f}"
         if isinstance(one, str):
-            print(f"{name:34}without a camera {one}; with it {known}", flush=True)
+            print(f"{name:34}{one}", flush=True)
+            if known != one:
+                print(f"{'':34}with the camera: {known}", flush=True)
             continue
         found = row(case, one)
         rows.append(found)
@@ -216,7 +218,7 @@ def main() -> None:
     show(cases)
     wrong = list(mismatched(cases))
     pairs = [(case, camera) for case in wrong for camera in (None, case.camera)]
-    refused = sum(bool(align(case.trial, case.camera.size, camera).doubt) for case, camera in pairs)
+    refused = sum(isinstance(told(case, camera), str) for case, camera in pairs)
     print(f"\n{refused} of {len(pairs)} pairs of recordings and other videos refused")
     print("\nreal clips, markerless truth; clocks against the data's own row = frame")
     clips = list(real(words.data))

@@ -96,10 +96,10 @@ def fitted(
 
 def shared_frames(seen: Seen, moved: MovingPoints, alignment: Alignment) -> NDArray[np.intp]:
     """The video's frames in which a point is seen that the laboratory knows."""
-    return np.flatnonzero(_known(seen, moved, alignment).any(axis=1))
+    return np.flatnonzero(known_points(seen, moved, alignment).any(axis=1))
 
 
-def _known(seen: Seen, moved: MovingPoints, alignment: Alignment) -> Flags:
+def known_points(seen: Seen, moved: MovingPoints, alignment: Alignment) -> Flags:
     """Which points (V, P) are seen while the laboratory knows them."""
     time = alignment.omc_time(seen.time)
     finite: Flags = np.isfinite(moved.at(time).places.sum(axis=2))
@@ -113,7 +113,7 @@ def errors_px(seen: Seen, moved: MovingPoints, alignment: Alignment) -> Array:
     now = moved.at(time)
     pixels = alignment.camera.project(_shifted(now, alignment.shifts))
     error = np.linalg.norm(pixels - seen.pixels, axis=2)
-    return np.where(_known(seen, moved, alignment), error, np.nan)
+    return np.where(known_points(seen, moved, alignment), error, np.nan)
 
 
 def height_px(camera: Camera, points: Array, height_m: float) -> float:
@@ -263,7 +263,7 @@ class _Problem:
 def _shared(seen: Seen, moved: MovingPoints, start: Alignment) -> tuple[Seen, Flags]:
     """The frames of which both know something, thinned, and of which points, (F, P)."""
     part = seen.part(shared_frames(seen, moved, start)).thinned()
-    return part, _known(part, moved, start)
+    return part, known_points(part, moved, start)
 
 
 def _pixels(camera: Camera, seen: Array) -> Array:

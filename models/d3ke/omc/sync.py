@@ -17,7 +17,16 @@ from numpy.typing import NDArray
 
 from d3ke.errors import D3keError
 from d3ke.omc.moving_points import Moved, Seen
-from d3ke.omc.reprojection import Alignment, Fitted, Free, fitted, shared_frames
+from d3ke.omc.reprojection import (
+    Alignment,
+    Fitted,
+    Free,
+    errors_px,
+    fitted,
+    height_px,
+    known_points,
+    shared_frames,
+)
 from d3ke.omc.resection import (
     ACCEPTED,
     HEIGHT_M,
@@ -168,7 +177,7 @@ def align(
     if not doubt:
         free = Free(clock=True, view=camera is None, lens=camera is None and lens is None)
         fit = _settled(trial, part, best.fit.alignment, free)
-        doubt = _afterthought(trial, fit)
+        doubt = ("" if camera is None else _misfit(trial, fit)) or _afterthought(trial, fit)
     uncertainty_s = fit.sd["offset"]
     told = f"fits {lead:.0%} better than any other shift, to {1e3 * uncertainty_s:.1f} ms"
     sync = Sync(
@@ -316,6 +325,20 @@ def _doubt(rivals: Sequence[_Rival], lead: float, confidence: float) -> str:
     if confidence < LEAST_CONFIDENCE:
         return f"the evidence is weak (confidence {confidence:.2f})"
     return ""
+
+
+def _misfit(trial: Trial, fit: Fitted) -> str:
+    """Why a camera that was given cannot be the one; nothing where it fits."""
+    seen, moved, alignment = trial.seen, trial.moved, fit.alignment
+    shared = shared_frames(seen, moved, alignment)
+    points = moved.at(alignment.omc_time(seen.time[shared])).places
+    tall_px = height_px(alignment.camera, points, trial.height_m)
+    # what is behind the camera is NaN, and fits worse than anything
+    errors = np.nan_to_num(errors_px(seen, moved, alignment), nan=np.inf)
+    error = float(np.median(errors[known_points(seen, moved, alignment)])) / tall_px
+    if error <= ACCEPTED:
+        return ""
+    return f"the camera does not fit: landmarks lie {error:.0%} of the body's height off"
 
 
 def _afterthought(trial: Trial, fit: Fitted) -> str:
