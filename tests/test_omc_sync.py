@@ -50,6 +50,7 @@ def test_either_may_be_longer_or_begin_later(
     assert synchronise(one, SIZE, CAMERA).offset_s == pytest.approx(12.34, abs=0.008)
 
 
+@pytest.mark.slow
 def test_a_drift_is_found_in_a_long_video_and_none_in_a_short_one() -> None:
     long = trial(doing(4), drift=1e-3, recorded=(0, 200), filmed=(2, 198), seed=4)
     found = synchronise(long, SIZE, CAMERA)
