@@ -131,11 +131,11 @@ class SessionSolver:
 
     def _solved(self, job: SolveJob, recorded: Recorded, told: "_Told") -> PersonStory:
         """The story of a person, whose recordings are written on the way."""
-        told.left_out += recorded.left_out
-        told.remarks += recorded.remarks
+        told.left_out.extend(recorded.left_out)
+        told.remarks.extend(recorded.remarks)
         solver = Solver(recorded.person, self.osim)
         takes = tuple(self._takes(job, recorded, solver, told))
-        told.remarks += solver.remarks
+        told.remarks.extend(solver.remarks)
         rows = zip(self.osim.body_names, solver.scales.tolist(), strict=True)
         return PersonStory(
             name=recorded.person.name,
@@ -155,7 +155,7 @@ class SessionSolver:
         """The stories of the takes that became recordings."""
         for take in recorded.takes:
             where = f"{recorded.source}, {take.name}"
-            told.remarks += take.remarks
+            told.remarks.extend(take.remarks)
             if not take.footage:
                 told.left_out.append(f"{where}: no video. Put one beside it.")
                 continue
@@ -164,7 +164,7 @@ class SessionSolver:
             except D3keError as error:
                 told.left_out.append(f"{where}: {error}")
                 continue
-            told.remarks += solved.remarks
+            told.remarks.extend(solved.remarks)
             films = tuple(self._films(job, recorded.person, take, solved, told))
             if films:
                 yield take_story(take, solved, films, self.osim)
@@ -179,7 +179,7 @@ class SessionSolver:
             except D3keError as error:
                 told.left_out.append(str(error))
                 continue
-            told.remarks += filmed.remarks
+            told.remarks.extend(filmed.remarks)
             recording = filmed.recording
             recording.save(self.task.folder / f"{job.name}-{recording.name}.npz")
             yield filmed.story
