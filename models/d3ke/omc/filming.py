@@ -175,7 +175,7 @@ class Filming:
         if clock is None:
             aligned = trusted(trial, align(trial, size, footage.view))
             sync, alignment = aligned.sync, aligned.fit.alignment
-            told = f"offset {sync.offset_s:.3f} s, found from motion ({sync.reason})"
+            told = f"offset {round(sync.offset_s, 3) + 0.0:.3f} s, found from motion ({sync.reason})"
             if sync.drift:
                 told += f", drift {1e6 * sync.drift:.0f} us a second"
             step = -(-len(sync.offsets_s) // MOST_POINTS)

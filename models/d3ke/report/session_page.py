@@ -24,6 +24,7 @@ BLUE, ORANGE, RED = "#2563a8", "#d9822b", "#b3261e"
 MOST_MARKERS = 24  # in a plot: the worst ones
 DOUBTFUL = 0.5  # part of the moments in which a coordinate is trusted, below which it is named
 LIMIT_MM = LARGEST_ERROR_M * 1000
+MOST_MM = 100  # of a plot's height: what is beyond is far off, however far
 STYLE = {
     "font.size": 9,
     "font.family": "sans-serif",
@@ -98,8 +99,8 @@ def _residuals(take: TakeStory) -> Markup:
         axes.plot(*take.residuals_mm, color=BLUE, linewidth=1.4, label="all, RMS")
         axes.axhline(LIMIT_MM, color=RED, linewidth=0.9, linestyle="--", label="trusted below")
         axes.set(title="Markers off the skeleton", xlabel="time, s", ylabel="mm")
-        axes.set_ylim(0, max(1.5 * LIMIT_MM, 1.1 * _highest(take.residuals_mm.y)))
-        axes.legend(loc="upper right", ncols=3, fontsize=8)
+        axes.set_ylim(0, max(1.2 * LIMIT_MM, 1.1 * min(_highest(take.worst_mm.y), MOST_MM)))
+        axes.legend(loc="upper left", bbox_to_anchor=(0, -0.28), ncols=3, fontsize=8)
     return svg()
 
 
