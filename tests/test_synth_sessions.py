@@ -5,7 +5,7 @@ import runpy
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import pytest
@@ -17,6 +17,7 @@ from d3ke.motion.c3d import read_c3d
 from d3ke.motion.markers import MarkerData
 from d3ke.motion.motion import Motion
 from d3ke.motion.opensim_files import read_markers, read_motion
+from d3ke.omc.session import find_session
 from d3ke.posing import posed
 from d3ke.skeleton import default_model
 from d3ke.skeleton.kinematics import SkeletalModel
@@ -227,11 +228,18 @@ def test_a_session_tells_who_it_is_and_what_filmed_but_not_the_truth(written: Wr
         "static.trc", "running.trc", "squat.trc", "running_cam0.mp4", "squat_cam0.mp4",
         "camera_cam0.json", "clip.json",
     }  # fmt: skip
-    subject: dict[str, Any] = json.loads((written.folder / "clip.json").read_text())["subject"]
+    found = find_session(written.folder)
     adult = written.session.actor.adult
-    assert subject["height_m"] == pytest.approx(adult.stature_m, abs=1e-3)
-    assert subject["mass_kg"] == pytest.approx(adult.mass_kg, abs=0.1)
-    camera = Camera.from_calibration(written.folder / "camera_cam0.json", CONFIG.size)
+    assert found.subject.height_m == pytest.approx(adult.stature_m, abs=1e-3)
+    assert found.subject.mass_kg == pytest.approx(adult.mass_kg, abs=0.1)
+    assert found.subject.sex == ("f" if adult.woman else "m")
+    assert found.static == written.folder / "static.trc"
+    assert found.left_out == ()
+    for trial, made in zip(found.trials, written.session.trials, strict=True):
+        assert trial.markers == written.folder / f"{made.name}.trc"
+        assert trial.videos == {"cam0": written.folder / f"{made.name}_cam0.mp4"}
+        assert trial.activity == made.activity
+    camera = Camera.from_calibration(found.calibration["cam0"], CONFIG.size)
     point = [0.1, 1.0, -0.2]
     np.testing.assert_allclose(camera.project(point), written.session.cameras[0].project(point))
 
