@@ -19,6 +19,7 @@ from d3ke.motion.motion import Motion
 from d3ke.motion.opensim_files import read_markers, read_motion
 from d3ke.omc.session import find_session
 from d3ke.posing import posed
+from d3ke.report.overlay import encode
 from d3ke.skeleton import default_model
 from d3ke.skeleton.kinematics import SkeletalModel
 from d3ke.skeleton.osim import OsimModel
@@ -257,6 +258,20 @@ def test_the_same_seed_gives_the_same_bytes_whoever_came_before(
         assert named == {path.name: content_hash(path) for path in place.iterdir()}
     assert other.trials[0].videos[0].offset_s != written.session.trials[0].videos[0].offset_s
     assert other.model.bodies != written.session.model.bodies
+
+
+def test_the_same_frames_give_the_same_video_whatever_memory_held(
+    written: Written, tmp_path: Path
+) -> None:
+    frames = list(Video(written.folder / "squat_cam0.mp4"))
+    rng = np.random.default_rng(0)
+    found = set()
+    for _ in range(8):
+        for size in rng.integers(1, 3_000_000, 20).tolist():
+            rng.bytes(size)  # what the encoder finds where it does not clean up
+        encode(iter(frames), tmp_path / "again.mp4", 30.0, repeatable=True)
+        found.add(content_hash(tmp_path / "again.mp4"))
+    assert len(found) == 1
 
 
 def test_two_cameras_see_everyone_from_two_sides(laboratory: Laboratory) -> None:

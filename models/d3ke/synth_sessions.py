@@ -68,7 +68,8 @@ def write_session(laboratory: Laboratory, person: int, folder: Path, truth: Path
             _write_json(place / f"camera_{name}.json", _of_camera(camera))
         for trial in session.trials:
             with replacing(folder / f"{trial.name}_{name}.mp4") as temporary:
-                encode(laboratory.film(session, trial, number), temporary, config.video_hz)
+                frames = laboratory.film(session, trial, number)
+                encode(frames, temporary, config.video_hz, repeatable=True)
             video = trial.videos[number]
             clocks.setdefault(trial.name, {})[name] = {
                 "offset_s": video.offset_s,

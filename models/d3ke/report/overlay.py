@@ -35,6 +35,9 @@ SUBPIXEL_BITS = 4  # cv2 draws at 1/16 pixel
 FARTHEST_PX = 1e6  # from the picture: beyond, cv2's numbers overflow
 LONGEST_SIDE_PX = 4096  # of the video written: where the levels of H.264 end
 TICKS_S = 90_000  # of the video's clock: keeps uneven times to 11 us
+CODING = {"crf": "20", "preset": "veryfast"}
+# x264's macroblock tree depends on memory that nobody has written (seen in PyAV 18.1's).
+REPEATABLE = {"threads": "1", "x264-params": "mbtree=0"}
 
 
 class Bone(NamedTuple):
@@ -177,19 +180,21 @@ def _drawn(video: Video, drawing: Drawing, progress: Progress) -> Iterator[Frame
         progress.advance()
 
 
-def encode(frames: Iterator[Frame], path: Path, rate_hz: float) -> None:
+def encode(frames: Iterator[Frame], path: Path, rate_hz: float, repeatable: bool = False) -> None:
     """Write frames as H.264 in .mp4, each at its own time. rate_hz: what players are told.
 
+    repeatable: the same frames give the same bytes, which takes longer and more of them.
     Raises D3keError where there are none.
     """
     clock = Fraction(1, TICKS_S)
+    coding = CODING | (REPEATABLE if repeatable else {})
     with av.open(os.fspath(path), "w", format="mp4", options={"movflags": "faststart"}) as file:
         stream = None
         for frame in frames:
             picture = _even(frame.image)
             if stream is None:
                 rate = Fraction(rate_hz).limit_denominator(1001)
-                stream = file.add_stream("libx264", rate, {"crf": "20", "preset": "veryfast"})
+                stream = file.add_stream("libx264", rate, coding)
                 stream.height, stream.width = picture.shape[:2]
                 stream.pix_fmt = "yuv420p"
                 stream.codec_context.time_base = clock
