@@ -19,8 +19,10 @@ if [[ $# == 0 ]]; then
   }
   sessions=("$out"/lab/sessions/*)
 fi
+# A session that cannot be used is told, and the loop goes on with the others.
 [[ -e $out/data/manifest.json ]] ||
-  d3ke prepare omc "${sessions[@]}" -o "$out/data" $(resumed "$out/data") >&2
+  d3ke prepare omc "${sessions[@]}" -o "$out/data" $(resumed "$out/data") >&2 ||
+  [[ -e $out/data/manifest.json ]]
 
 if [[ -z ${BEFORE:-} ]]; then
   [[ -e $out/people/manifest.json ]] ||

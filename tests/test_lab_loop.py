@@ -22,7 +22,7 @@ def test_sessions_become_a_table_of_before_and_after(tmp_path: Path) -> None:
         pytest.skip(str(error))
     small_set(tmp_path / "people")
     path = os.pathsep.join([sysconfig.get_path("scripts"), os.environ["PATH"]])
-    small = {"PEOPLE": "3", "STEPS": "1", "SECONDS_EACH": "1", "SIDE": "320"}
+    small = {"PEOPLE": "3", "STEPS": "1", "SECONDS_EACH": "2", "SIDE": "320"}
     done = subprocess.run(
         ["bash", str(ROOT / "examples" / "lab_loop.sh"), str(tmp_path)],
         env={**os.environ, "PATH": path, **small},

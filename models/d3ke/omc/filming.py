@@ -20,10 +20,10 @@ from d3ke.omc.moving_points import Moved, Seen
 from d3ke.omc.person import Footage, Person, Take
 from d3ke.omc.recording import Flags, Recording
 from d3ke.omc.reprojection import Alignment, errors_px, height_px
-from d3ke.omc.resection import HEIGHT_M, resect
+from d3ke.omc.resection import HEIGHT_M, Resection, resect
 from d3ke.omc.solving import SolvedTake
 from d3ke.omc.story import Curve, FilmStory, as_text
-from d3ke.omc.sync import Trial, align, trusted
+from d3ke.omc.sync import Trial, align, film_of, trusted
 from d3ke.posing import posed
 from d3ke.report.overlay import bones_of, draw_skeleton
 from d3ke.skeleton.kinematics import SkeletalModel
@@ -76,12 +76,13 @@ class Filmed(NamedTuple):
 
 
 class _Found(NamedTuple):
-    """Clocks and camera. clock: in words; match: evidence by offset."""
+    """Clocks and camera. clock: in words; match: evidence by offset; remarks: what to know."""
 
     alignment: Alignment
     clock: str
-    uncertainty_s: float
-    match: Curve
+    uncertainty_s: float = 0.0
+    match: Curve = Curve((), ())
+    remarks: tuple[str, ...] = ()
 
 
 class Filming:
@@ -111,7 +112,7 @@ class Filming:
         found = self._found(trial, video.size, footage)
         view, alignment = found.alignment.camera, found.alignment
         mismatch = _mismatch(trial, alignment)
-        remarks = self._judged(footage, mismatch)
+        remarks = (*found.remarks, *self._judged(footage, mismatch))
         video_time = alignment.omc_time(track.time)
         recording = Recording(
             subject=person.name,
@@ -173,29 +174,40 @@ class Filming:
         if self.options.offset_s is not None:
             clock = (self.options.offset_s, 0.0)
         if clock is None:
-            aligned = trusted(trial, align(trial, size, footage.view))
-            sync, alignment = aligned.sync, aligned.fit.alignment
-            told = f"offset {round(sync.offset_s, 3) + 0.0:.3f} s, found from motion ({sync.reason})"
-            if sync.drift:
-                told += f", drift {1e6 * sync.drift:.0f} us a second"
-            step = -(-len(sync.offsets_s) // MOST_POINTS)
-            match = Curve(
-                tuple(sync.offsets_s[::step].round(3).tolist()),
-                tuple(np.nan_to_num(sync.gains[::step]).round(3).tolist()),
-            )
-            if footage.view is not None:
-                alignment = replace(alignment, camera=footage.view)
-            return _Found(alignment, told, sync.uncertainty_s, match)
+            return self._from_motion(trial, size, footage.view, still)
         offset_s, drift = clock
         alignment = replace(still, offset_s=offset_s, drift=drift)
-        view = footage.view
-        if view is None:
-            view = self._resected(trial, size, alignment)
         told = f"offset {offset_s:.3f} s, given"
-        return _Found(replace(alignment, camera=view), told, 0.0, Curve((), ()))
+        if footage.view is not None:
+            return _Found(replace(alignment, camera=footage.view), told)
+        found = self._resected(trial, size, alignment)
+        return _Found(_seen_by(found, alignment), told, remarks=found.warnings)
 
-    def _resected(self, trial: Trial, size: tuple[int, int], alignment: Alignment) -> Camera:
-        """The camera that saw the takes' points, the clocks being known."""
+    def _from_motion(
+        self, trial: Trial, size: tuple[int, int], view: Camera | None, still: Alignment
+    ) -> _Found:
+        """The clocks from motion, and the camera where it is not known."""
+        if view is None:
+            filmed = film_of([trial], size, accept_above=self.options.largest_mismatch)
+            sync, alignment = filmed.syncs[0], _seen_by(filmed.resection, still)
+            remarks = filmed.resection.warnings
+        else:
+            aligned = trusted(trial, align(trial, size, view))
+            sync, remarks = aligned.sync, ()
+            alignment = replace(aligned.fit.alignment, camera=view)
+        alignment = replace(alignment, offset_s=sync.offset_s, drift=sync.drift)
+        told = f"offset {round(sync.offset_s, 3) + 0.0:.3f} s, found from motion ({sync.reason})"
+        if sync.drift:
+            told += f", drift {1e6 * sync.drift:.0f} us a second"
+        step = -(-len(sync.offsets_s) // MOST_POINTS)
+        match = Curve(
+            tuple(sync.offsets_s[::step].round(3).tolist()),
+            tuple(np.nan_to_num(sync.gains[::step]).round(3).tolist()),
+        )
+        return _Found(alignment, told, sync.uncertainty_s, match, remarks)
+
+    def _resected(self, trial: Trial, size: tuple[int, int], alignment: Alignment) -> Resection:
+        """The camera that saw the take's points, the clocks being known."""
         time = alignment.omc_time(trial.seen.time)
         rows = np.flatnonzero(trial.moved.covers(time))
         seen = trial.seen.part(rows)
@@ -210,7 +222,7 @@ class Filming:
             height_m=trial.height_m,
             accept_above=self.options.largest_mismatch,
             what=trial.name,
-        ).camera
+        )
 
     def _judged(self, footage: Footage, mismatch: float) -> tuple[str, ...]:
         """What should be known of a camera. Raises D3keError where it looks elsewhere."""
@@ -241,6 +253,11 @@ class Filming:
             size = (round(image.shape[1] * shrink), round(image.shape[0] * shrink))
             small = np.asarray(cv2.resize(image, size, interpolation=cv2.INTER_AREA), np.uint8)
             yield as_text(encode_jpeg(small, SHOWN_QUALITY))
+
+
+def _seen_by(found: Resection, alignment: Alignment) -> Alignment:
+    """The clocks with the camera that was found, and where it saw landmarks on their bodies."""
+    return replace(alignment, camera=found.camera, shifts=found.shifts)
 
 
 def _mismatch(trial: Trial, alignment: Alignment) -> float:

@@ -2,6 +2,7 @@
 
 import json
 import os
+from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -14,11 +15,12 @@ from numpy.typing import NDArray
 from d3ke.errors import D3keError
 from d3ke.files import replacing
 from d3ke.journal import STORY
-from d3ke.omc.filming import Filming, FilmingOptions
-from d3ke.omc.person import Person, Take
+from d3ke.omc.filming import Filmed, Filming, FilmingOptions
+from d3ke.omc.person import Footage, Person, Take
 from d3ke.omc.solving import SolvedTake, Solver
 from d3ke.omc.story import Curve, FilmStory, PersonStory, TakeStory
 from d3ke.skeleton.osim import OsimModel
+from d3ke.vision.camera import Camera
 from d3ke.workers import Advance
 
 Array = NDArray[np.float64]
@@ -63,6 +65,7 @@ class Outcome(NamedTuple):
 
 
 Read = Callable[[SolveJob], Recorded]
+Films = dict[str, list[FilmStory]]  # by take
 
 
 class Recordings(NamedTuple):
@@ -152,37 +155,67 @@ class SessionSolver:
     def _takes(
         self, job: SolveJob, recorded: Recorded, solver: Solver, told: "_Told"
     ) -> Iterator[TakeStory]:
-        """The stories of the takes that became recordings."""
-        for take in recorded.takes:
-            where = f"{recorded.source}, {take.name}"
-            told.remarks.extend(take.remarks)
-            if not take.footage:
-                told.left_out.append(f"{where}: no video. Put one beside it.")
-                continue
-            try:
-                solved = solver.solve(take)
-            except D3keError as error:
-                told.left_out.append(f"{where}: {error}")
-                continue
-            told.remarks.extend(solved.remarks)
-            films = tuple(self._films(job, recorded.person, take, solved, told))
-            if films:
-                yield take_story(take, solved, films, self.osim)
+        """The stories of the takes that became recordings.
 
-    def _films(
-        self, job: SolveJob, person: Person, take: Take, solved: SolvedTake, told: "_Told"
-    ) -> Iterator[FilmStory]:
-        """Write a recording for each camera; their stories."""
-        for footage in take.footage:
-            try:
-                filmed = self.filming.film(person, take, solved, footage)
-            except D3keError as error:
-                told.left_out.append(str(error))
+        A camera that one take does not tell, since the person stays in one place, may be told by
+        another: it stands still between them.
+        """
+        person, films, views = (
+            recorded.person,
+            defaultdict[str, list[FilmStory]](list),
+            dict[str, Camera](),
+        )
+        solved_takes = dict[str, tuple[Take, SolvedTake]]()
+        waiting: list[tuple[str, Footage, D3keError]] = []
+        for take in recorded.takes:
+            solved = self._solved_take(take, recorded.source, solver, told)
+            if solved is None:
                 continue
-            told.remarks.extend(filmed.remarks)
-            recording = filmed.recording
-            recording.save(self.task.folder / f"{job.name}-{recording.name}.npz")
-            yield filmed.story
+            solved_takes[take.name] = take, solved
+            for footage in take.footage:
+                try:
+                    filmed = self.filming.film(person, take, solved, footage)
+                except D3keError as error:
+                    waiting.append((take.name, footage, error))
+                    continue
+                views[footage.camera] = filmed.recording.view
+                self._keep(job, filmed, told, films)
+        for name, footage, why in waiting:
+            view = views.get(footage.camera) if footage.view is None else None
+            try:
+                if view is None:
+                    raise why
+                take, solved = solved_takes[name]
+                filmed = self.filming.film(person, take, solved, footage._replace(view=view))
+            except D3keError as reason:
+                told.left_out.append(str(reason))
+                continue
+            self._keep(job, filmed, told, films)
+        for name, (take, solved) in solved_takes.items():
+            if films[name]:
+                yield take_story(take, solved, films[name], self.osim)
+
+    def _solved_take(
+        self, take: Take, source: str, solver: Solver, told: "_Told"
+    ) -> SolvedTake | None:
+        """A take's motion, None where it cannot be used."""
+        told.remarks.extend(take.remarks)
+        try:
+            if not take.footage:
+                raise D3keError("no video. Put one beside it.")
+            solved = solver.solve(take)
+        except D3keError as error:
+            told.left_out.append(f"{source}, {take.name}: {error}")
+            return None
+        told.remarks.extend(solved.remarks)
+        return solved
+
+    def _keep(self, job: SolveJob, filmed: Filmed, told: "_Told", films: Films) -> None:
+        """Write a recording."""
+        recording = filmed.recording
+        recording.save(self.task.folder / f"{job.name}-{recording.name}.npz")
+        told.remarks.extend(filmed.remarks)
+        films[recording.trial].append(filmed.story)
 
 
 class _Told(NamedTuple):
