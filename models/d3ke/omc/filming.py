@@ -131,7 +131,7 @@ class Filming:
             landmarks=track.landmarks,
             view=view,
         )
-        labelled = np.isfinite(recording.at_frames()[0]).all(axis=1)
+        labelled = np.asarray(np.isfinite(recording.at_frames()[0]).all(axis=1), np.bool_)
         story = FilmStory(
             camera=footage.camera,
             video=footage.video.name,

@@ -7,6 +7,7 @@ axis, the places of markers, and the postures of a few dozen moments are sought 
 Method: bundle adjustment, as for cameras; of skeletons, Werling et al. 2023 (AddBiomechanics).
 """
 
+import warnings
 from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 
@@ -57,7 +58,7 @@ def fit_size(
     recorded = _moments(recordings, grown.marker_names)
     firm = {name: w for name, w in weights.items() if w > 0 and name not in loose}
     start = inverse_kinematics(grown, recorded, firm)
-    known = np.isfinite(start.motion.q).any(axis=1)
+    known = np.asarray(np.isfinite(start.motion.q).any(axis=1), np.bool_)
     return _Search(osim, scales, recorded, known, weights, loose).found(start.motion.q[known])
 
 
@@ -183,11 +184,13 @@ class _Search:
     ) -> Tensor:
         """How residuals (F, 3 M) change with each column of (F, K): (F, 3 M, K')."""
         found = []
-        for column in columns.tolist():
-            along = torch.zeros_like(like)
-            along[:, column] = 1.0
-            _, slope = torch.func.jvp(function, (torch.zeros_like(like),), (along,))
-            found.append(slope.flatten(1))
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", FutureWarning)  # torch's own, of what jvp loads
+            for column in columns.tolist():
+                along = torch.zeros_like(like)
+                along[:, column] = 1.0
+                slope = torch.func.jvp(function, (torch.zeros_like(like),), (along,))[1]
+                found.append(slope.flatten(1))
         return torch.stack(found, dim=2)
 
     def _by_size(self, q: Tensor, shape: Tensor, off: Tensor) -> Tensor:

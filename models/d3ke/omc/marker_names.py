@@ -13,12 +13,12 @@ from d3ke.omc.added_markers import read_marker_places, with_markers
 from d3ke.omc.marker_sets import (
     LOOSE_WEIGHT,
     MarkerSet,
-    Measurement,
     built_in_sets,
     paired,
     plain,
     read_marker_set,
 )
+from d3ke.omc.scale_setup import Measurement
 from d3ke.skeleton.default import default_model
 from d3ke.skeleton.osim import Marker, OsimModel
 

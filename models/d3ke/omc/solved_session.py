@@ -235,6 +235,7 @@ def take_story(
     count = np.maximum(known.sum(axis=1), 1)
     shown = slice(None, None, -(-len(solved.time) // MOST_POINTS))
     time = solved.time - solved.time[0]
+    seen = np.asarray(known.any(axis=0), np.bool_)
     of_marker = np.sqrt(square.sum(axis=0) / np.maximum(known.sum(axis=0), 1))
     return TakeStory(
         name=take.name,
@@ -245,10 +246,8 @@ def take_story(
         worst_mm=_curve(time[shown], np.sqrt(square.max(axis=1, initial=0))[shown]),
         of_marker_mm={
             name: round(float(value), 2)
-            for name, value, seen in zip(
-                solved.marker_names, of_marker, known.any(axis=0), strict=True
-            )
-            if seen
+            for name, value, told in zip(solved.marker_names, of_marker, seen, strict=True)
+            if told
         },
         trusted=dict(
             zip(osim.coordinate_names, solved.q_mask.mean(axis=0).round(3).tolist(), strict=True)

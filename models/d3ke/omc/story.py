@@ -104,7 +104,7 @@ class PersonStory:
 def _take(told: dict[str, Any]) -> TakeStory:
     curves = {name: Curve(*map(tuple, told.pop(name))) for name in ("residuals_mm", "worst_mm")}
     films = tuple(_film(film) for film in told.pop("films"))
-    return TakeStory(**told, **curves, films=films)
+    return TakeStory(**told | curves, films=films)
 
 
 def _film(told: dict[str, Any]) -> FilmStory:
