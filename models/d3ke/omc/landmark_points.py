@@ -48,7 +48,7 @@ def landmark_points(
     """
     bodies = skeleton.osim.body_names
     scales = np.ones((len(bodies), 3)) if scales is None else scales
-    if set(landmark_places().body_names) <= set(bodies):
+    if {landmark_places().body_names[number] for number in LIMBS} <= set(bodies):
         return _on_bodies(skeleton, q, scales)
     numbers, rows = _joints_of(skeleton)
     return LandmarkPoints(numbers, joint_centres(skeleton.osim, q, scales)[:, rows], None)
@@ -56,9 +56,8 @@ def landmark_points(
 
 def _on_bodies(skeleton: SkeletalModel, q: Array, scales: Array) -> LandmarkPoints:
     places = landmark_places()
-    carriers = places.body_index(skeleton.osim.body_names)
-    chosen = list(LIMBS)
-    index = torch.tensor([carriers[number] for number in chosen])
+    chosen, names = list(LIMBS), skeleton.osim.body_names
+    index = torch.tensor([names.index(places.body_names[number]) for number in chosen])
     offsets = torch.from_numpy(places.offsets_m[chosen])
     size = torch.from_numpy(np.asarray(scales, np.float64))
     points, turns = [], []
