@@ -4,6 +4,7 @@ Calibration is the published one, in its own form: MATLAB's matrices for row vec
 world. Source: cameraParams and Extrinsics of PG1 and PG2, Ghorbani et al. 2021.
 """
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -67,18 +68,31 @@ def markers_of(subject: int) -> Array:
 
 def v3d_of(subject: int, flags120: bool = True) -> dict[str, Any]:
     """What MATLAB saves as F_v3d_Subject_N.mat."""
-    flags = np.array(list(movements_of(subject).values()), float)
+    places, person = markers_of(subject), {"sex": "Female", "height": 171.0, "mass": 64.5}
+    return v3d(subject, [*WORN, *CENTRES], places, movements_of(subject), person, flags120)
+
+
+def v3d(
+    subject: int,
+    names: list[str],
+    places_mm: Array,
+    movements: Mapping[str, tuple[int, int]],
+    person: Mapping[str, Any],
+    flags120: bool = True,
+) -> dict[str, Any]:
+    """The same of any markers. movements: first and last frame of each, counted from 1."""
+    flags = np.array(list(movements.values()), float)
     move: dict[str, Any] = {
-        "markerLocation": markers_of(subject),
-        "markerName": cell([*WORN, *CENTRES]),
-        "virtualMarkerLocation": markers_of(subject)[:, len(WORN) :],
-        "motions_list": cell(list(movements_of(subject))).T,
+        "markerLocation": places_mm,
+        "markerName": cell(names),
+        "virtualMarkerLocation": places_mm[:, -len(CENTRES) :],
+        "motions_list": cell(list(movements)).T,
         "flags30": flags,
     }
     if flags120:
         move["flags120"] = np.stack([4 * flags[:, 0] - 3, 4 * flags[:, 1]], axis=1)
-    person = {"id": f"Subject_{subject}", "sex": "Female", "height": 171.0, "mass": 64.5}
-    whole = {"id": f"Subject_{subject}", "subject": person, "move": cell([move])}
+    told = {"id": f"Subject_{subject}", **person}
+    whole = {"id": f"Subject_{subject}", "subject": told, "move": cell([move])}
     return {f"Subject_{subject}_F": whole}
 
 

@@ -189,6 +189,44 @@ def test_runs_end_at_holes_and_the_shortest_are_left_out() -> None:
     assert runs(usable, time, 30.0) == [(6, 30), (30, 40), (41, 60)]
 
 
+def test_frames_strewn_over_a_recording_are_independent_ones(
+    recording: Recording, seen: Scene, tmp_path: Path
+) -> None:
+    """Of every second frame some are left out: those that follow each other are a clip."""
+    rows = np.array([0, 4, 6, *range(14, 34, 2), 38, 44])
+    strewn = replace(
+        recording,
+        frames=recording.frames[rows],
+        video_time=recording.video_time[rows],
+        landmarks=recording.landmarks[rows],
+    )
+    assert strewn.rate_hz == pytest.approx(15)
+    source = people(tmp_path / "solved", strewn)
+    plans = source.plans()
+    assert [(plan.kind, plan.frames) for plan in plans] == [("clip", 10), ("frames", 5)]
+    clip, alone = (source.make(plan) for plan in plans)
+    assert [sample.frame for sample in clip.samples] == list(range(14, 34, 2))
+    assert [sample.frame for sample in alone.samples] == [0, 4, 6, 38, 44]
+    assert len({sample.key for one in (clip, alone) for sample in one.samples}) == 15
+    in_ground = places(seen)
+    for sample in alone.samples:
+        markers = (sample.markers - sample.t) @ sample.R
+        np.testing.assert_allclose(markers, in_ground[sample.frame], atol=1e-5)
+
+
+def test_a_recording_of_one_frame_is_one_independent_frame(
+    recording: Recording, tmp_path: Path
+) -> None:
+    one = replace(
+        recording,
+        frames=recording.frames[7:8],
+        video_time=recording.video_time[7:8],
+        landmarks=recording.landmarks[7:8],
+    )
+    (plan,) = people(tmp_path / "solved", one).plans()
+    assert (plan.kind, plan.frames, one.rate_hz) == ("frames", 1, 0)
+
+
 def test_boxes_end_with_the_picture(recording: Recording, tmp_path: Path) -> None:
     close = replace(recording.view, t=recording.view.t - np.array([0, 0, 2.6]))
     near = replace(recording, view=close)

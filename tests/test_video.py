@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sys
+from collections.abc import Iterator
 from fractions import Fraction
 from pathlib import Path
 
@@ -12,8 +13,9 @@ import numpy as np
 import pytest
 
 from d3ke.errors import D3keError
+from d3ke.vision.container import Stamped
 from d3ke.vision.stills import natural_key
-from d3ke.vision.video import Video
+from d3ke.vision.video import Reel, Video
 from tests.made_clips import Image, pictures, turn_clip, write_clip
 
 WALK = Path(__file__).parents[1] / "examples" / "walk_3s.mp4"
@@ -38,6 +40,37 @@ def test_frames_come_in_order_and_whole(tmp_path: Path) -> None:
     frames = list(Video(write_clip(tmp_path / "clip.mp4", made)))
     assert [frame.index for frame in frames] == list(range(12))
     assert all(apart(frame.image, image) < LOSSY for frame, image in zip(frames, made, strict=True))
+
+
+def test_a_reel_reads_on_where_it_was_left(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Parts in their order are decoded once and not beyond; what lies behind is read anew."""
+    video = Video(write_clip(tmp_path / "clip.avi", pictures(30), codec="mpeg4"))
+    whole, stamps = list(video), video.stamps
+    passes: list[int] = []
+    decoded: list[int] = []
+
+    def counted() -> Iterator[Stamped]:
+        passes.append(0)
+        for stamped in stamps():
+            decoded.append(0)
+            yield stamped
+
+    monkeypatch.setattr(video, "stamps", counted)
+    reel = Reel(video)
+    for numbers, asked, read in (
+        ([2, 5], 1, 6),
+        ([6, 8, 9], 1, 10),
+        ([], 1, 10),
+        ([9, 20], 2, 10 + 21),
+        ([28, 99], 2, 10 + 30),
+        ([0], 3, 10 + 30 + 1),
+    ):
+        frames = list(reel.chosen(numbers))
+        assert [frame.index for frame in frames] == [n for n in numbers if n < 30]
+        for frame in frames:
+            assert frame.time == whole[frame.index].time
+            assert np.array_equal(frame.image, whole[frame.index].image)
+        assert (len(passes), len(decoded)) == (asked, read)
 
 
 def test_time_is_the_stamp_minus_the_firsts(tmp_path: Path) -> None:
@@ -278,7 +311,7 @@ def test_a_colon_in_a_name_is_no_protocol(tmp_path: Path) -> None:
 def test_memory_does_not_grow_with_the_clip(tmp_path: Path) -> None:
     program = (
         "import resource, sys; from d3ke.vision.ahead import ahead\n"
-        "from d3ke.vision.video import Video\n"
+        "from d3ke.vision.video import Reel, Video\n"
         "assert sum(1 for _ in ahead(Video(sys.argv[1]).frames())) == int(sys.argv[2])\n"
         "print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)"
     )

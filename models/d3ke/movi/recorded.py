@@ -8,8 +8,9 @@ from typing import NamedTuple
 
 from d3ke.errors import D3keError
 from d3ke.files import content_hash
+from d3ke.movi.cameras import VIDEO_HZ
 from d3ke.movi.layout import Movi, Subject, find_movi
-from d3ke.movi.sessions import Session, sessions_of
+from d3ke.movi.sessions import Session, open_bodies, sessions_of
 from d3ke.omc.person import Footage, Person, Take
 from d3ke.omc.solved_session import Recorded, Recordings, SolveJob
 from d3ke.progress import Progress, Silent
@@ -35,9 +36,11 @@ def movi_recordings(
     """What to prepare of BML-MoVi under `root`, by the published splits.
 
     smplh: the folder of the body model: markers are then virtual ones on the bodies of AMASS.
-    Raises D3keError: no BML-MoVi there.
+    Raises D3keError: no BML-MoVi there, or no bodies for `smplh`.
     """
     movi = find_movi(root)
+    if smplh is not None:
+        open_bodies(movi, smplh)
     for line in movi.missing:
         progress.warn(line)
     return Recordings(
@@ -85,7 +88,7 @@ def _person(name: str, sessions: list[Session], source: MoviSource) -> Person:
 def _takes(sessions: list[Session]) -> Iterator[Take]:
     for session in sessions:
         footage = tuple(
-            Footage(film.camera, film.path, film.view, AT_ONCE, session.frames)
+            Footage(film.camera, film.path, film.view, AT_ONCE, session.frames, VIDEO_HZ)
             for film in session.films
         )
         yield Take(session.trial, session.activity, session.markers, None, footage)

@@ -72,14 +72,9 @@ def sessions_of(
     Raises D3keError: `smplh`, but nothing of AMASS is there, or that folder has no body models.
     """
     progress = progress or Silent()
-    if smplh is not None and not movi.has_amass:
-        raise D3keError(
-            f"{movi.root}: no Subject_N_F_k_poses.npz of AMASS. Unpack its BMLmovi into it, "
-            f"or go without --smplh."
-        )
+    models = None if smplh is None else open_bodies(movi, smplh)
     for line in movi.missing:
         progress.warn(line)
-    models = None if smplh is None else _Models(smplh)
     for subject in movi.subjects:
         try:
             v3d, videos = read_v3d(subject.v3d), _videos(subject, progress)
@@ -92,7 +87,20 @@ def sessions_of(
                 yield from _session(subject, v3d, movement, videos, source, progress)
 
 
-class _Models:
+def open_bodies(movi: Movi, smplh: Path) -> "Bodies":
+    """The body models that bodies of AMASS need.
+
+    Raises D3keError: nothing of AMASS is there, or the folder has no body models.
+    """
+    if not movi.has_amass:
+        raise D3keError(
+            f"{movi.root}: no Subject_N_F_k_poses.npz of AMASS. Unpack its BMLmovi into it, "
+            f"or go without --smplh."
+        )
+    return Bodies(smplh)
+
+
+class Bodies:
     """The body models of a folder, read once each: those that MoVi needs at once."""
 
     def __init__(self, folder: Path) -> None:
@@ -129,7 +137,7 @@ class _Worn:
 class _Bodies:
     """Labels from the bodies of AMASS."""
 
-    def __init__(self, subject: Subject, models: _Models) -> None:
+    def __init__(self, subject: Subject, models: Bodies) -> None:
         self.subject, self.models = subject, models
 
     def of(self, movement: Movement) -> _Labels:

@@ -22,11 +22,12 @@ from d3ke.skeleton.osim import OsimModel
 from d3ke.synth.pictures.exposure import encode_jpeg
 from d3ke.synth.plans import SPLITS, ClipPlan
 from d3ke.vision.container import Image
-from d3ke.vision.video import Video
+from d3ke.vision.video import Reel, Video
 
 LEAST_FRAMES = 9  # of a clip: the shortest window that a temporal network takes
 LEAST_INSIDE = 0.5  # of a person's markers, which the camera must have filmed
 SKIN = 0.03  # of the longer side: skin, hair and shoes reach beyond markers and joints
+REELS = 2  # that stay open: recordings may be parts of one video for each camera
 JPEG_QUALITY = 88  # 384 px in 20 to 30 KB
 
 
@@ -57,8 +58,20 @@ class Labels(NamedTuple):
     inside: Array
 
 
+class Part(NamedTuple):
+    """Frames of a recording: one after the other (kind clip), or those on their own (frames)."""
+
+    path: Path
+    kind: str
+    rows: NDArray[np.int64]
+
+
 class FilmedPeople:
-    """Makes the clips of solved recordings: a plan for each run of frames without a gap."""
+    """Makes the clips of solved recordings: a plan for each run of frames without a gap.
+
+    Frames that are in no run long enough for a clip are independent ones: a plan for those of each
+    recording.
+    """
 
     def __init__(self, config: FilmedConfig, osim: OsimModel) -> None:
         self.config, self.osim = config, osim
@@ -66,22 +79,22 @@ class FilmedPeople:
         self.paths = sorted(config.folder.glob("*.npz"))
         # the runs of a recording follow each other: only the last one is kept
         self._solved = lru_cache(maxsize=1)(self._posed)
+        self._reel = lru_cache(maxsize=REELS)(lambda path: Reel(Video(path)))
 
     def plans(self) -> list[ClipPlan]:
         """What the data set consists of."""
         split_of = dict(self.config.split_of)
         found = [
-            ClipPlan(split_of[self._solved(path)[0].subject], place, "clip", last - first)
-            for place, (path, (first, last)) in enumerate(self._runs)
+            ClipPlan(split_of[self._solved(one.path)[0].subject], place, one.kind, len(one.rows))
+            for place, one in enumerate(self._parts)
         ]
         return sorted(found, key=lambda plan: (SPLITS.index(plan.split), plan.number))
 
     def make(self, plan: ClipPlan) -> Clip:
         """The pictures and labels of a plan."""
-        path, (first, last) = self._runs[plan.number]
+        path, _, rows = self._parts[plan.number]
         recording, labels = self._solved(path)
-        shown = range(first, last)
-        samples = list(self._samples(recording, labels, shown, self._part(plan.number)))
+        samples = list(self._samples(recording, labels, rows, self._clip(plan.number)))
         return Clip(samples, self._info(recording, plan))
 
     def film(self, plan: ClipPlan, longer_side: int, whole: bool = False) -> Film:
@@ -122,30 +135,37 @@ class FilmedPeople:
         return recording, self.labels(recording)
 
     @cached_property
-    def _runs(self) -> list[tuple[Path, tuple[int, int]]]:
-        """Runs of frames that have labels, first and past the last, of all recordings in order."""
+    def _parts(self) -> list[Part]:
+        """The frames that have labels, of all recordings in order."""
         found = []
         for path in self.paths:
             recording, labels = self._solved(path)
-            several = runs(usable_frames(labels), recording.video_time, recording.rate_hz)
-            found += [(path, run) for run in several]
+            usable = usable_frames(labels)
+            several = [
+                np.arange(first, last)
+                for first, last in runs(usable, recording.video_time, recording.rate_hz)
+            ]
+            found += [Part(path, "clip", rows) for rows in several]
+            alone = np.setdiff1d(np.flatnonzero(usable), np.concatenate([[], *several]))
+            if len(alone):
+                found.append(Part(path, "frames", alone))
         return found
 
-    def _part(self, number: int) -> str:
-        """A number for a run of a recording that has several, else nothing."""
-        path = self._runs[number][0]
-        same = [place for place, (other, _) in enumerate(self._runs) if other == path]
-        return f"_{same.index(number) + 1}" if len(same) > 1 else ""
+    def _clip(self, number: int) -> str:
+        """A name for a part of a recording: the trial's, with a number where it has several."""
+        path = self._parts[number].path
+        trial = self._solved(path)[0].trial
+        same = [place for place, other in enumerate(self._parts) if other.path == path]
+        return f"{trial}_{same.index(number) + 1}" if len(same) > 1 else trial
 
     def _samples(
-        self, recording: Recording, labels: Labels, shown: range, part: str
+        self, recording: Recording, labels: Labels, rows: NDArray[np.int64], clip: str
     ) -> Iterator[Sample]:
-        view, rows = recording.view, slice(shown.start, shown.stop)
+        view = recording.view
         crops = crops_of(view, labels.boxes[rows], self.config.size, BOXES)
         root = self.osim.body_names.index(self.osim.joints[0].child.body)
-        clip = f"{recording.trial}{part}"
         pictures = self._pictures(recording, recording.frames[rows])
-        for place, (frame, image) in enumerate(zip(shown, pictures, strict=True)):
+        for place, (frame, image) in enumerate(zip(rows, pictures, strict=True)):
             seen = recording.landmarks[frame]
             yield Sample(
                 key=f"{recording.subject}-{clip}-{recording.camera}-{place:06d}",
@@ -171,7 +191,7 @@ class FilmedPeople:
 
     def _pictures(self, recording: Recording, numbers: NDArray[np.int64]) -> Iterator[Image]:
         found = 0
-        for frame in Video(recording.video).chosen(numbers.tolist()):
+        for frame in self._reel(recording.video).chosen(numbers.tolist()):
             found += 1
             yield frame.image
         if found != len(numbers):
@@ -198,7 +218,7 @@ def usable_frames(labels: Labels) -> Flags:
 
 def runs(usable: Flags, time: Array, rate_hz: float) -> list[tuple[int, int]]:
     """Frames first to last (past it) that follow each other at about a rate and are all usable."""
-    edges = [0, *(np.flatnonzero(np.diff(time) > 1.5 / rate_hz) + 1).tolist(), len(time)]
+    edges = [0, *(np.flatnonzero(np.diff(time) * rate_hz > 1.5) + 1).tolist(), len(time)]
     found = []
     for first, last in pairwise(edges):
         padded = np.concatenate([[False], usable[first:last], [False]])

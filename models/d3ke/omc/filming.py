@@ -5,14 +5,15 @@ the person in the video must lie on the skeleton as the camera shows it.
 """
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
-from functools import cached_property
+from functools import cached_property, lru_cache
 from typing import NamedTuple
 
 import cv2
 import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from d3ke.errors import D3keError, OptionError
 from d3ke.omc.landmark_points import landmark_points
@@ -30,14 +31,17 @@ from d3ke.skeleton.kinematics import SkeletalModel
 from d3ke.skeleton.osim import OsimModel
 from d3ke.synth.pictures.exposure import encode_jpeg
 from d3ke.vision.camera import Camera
+from d3ke.vision.container import Image
 from d3ke.vision.person import PersonTrack, follow, open_finder
 from d3ke.vision.rules import start_of
 from d3ke.vision.tracking import Finder, Tracker
-from d3ke.vision.video import Frame, Video
+from d3ke.vision.video import Frame, Reel, Video
 
 RATE_HZ = 30.0  # of the frames that become samples
 AUTO = "auto"
 SHOWN, SHOWN_PX, SHOWN_QUALITY = 3, 480, 80  # pictures on a page, their longer side, as JPEG
+MOST_KEPT = 8  # pictures in memory, of which those on a page are chosen
+REELS = 2  # that stay open: the takes of a session may be parts of one video for each camera
 MOST_POINTS = 600  # of a curve on a page
 DOUBTFUL_MISMATCH = 0.02  # of the person's height: more is told
 
@@ -85,12 +89,31 @@ class _Found(NamedTuple):
     remarks: tuple[str, ...] = ()
 
 
+class _Kept:
+    """Some of the frames that go by, evenly spread however many come. images: by their place."""
+
+    def __init__(self) -> None:
+        self.images: dict[int, Image] = {}
+        self._step = 1
+
+    def passing(self, frames: Iterable[Frame]) -> Iterator[Frame]:
+        """The frames again."""
+        for place, frame in enumerate(frames):
+            if place % self._step == 0:
+                self.images[place] = frame.image
+            if len(self.images) > MOST_KEPT:
+                self._step *= 2
+                self.images = {n: image for n, image in self.images.items() if n % self._step == 0}
+            yield frame
+
+
 class Filming:
     """Makes recordings of the videos of solved takes."""
 
     def __init__(self, osim: OsimModel, options: FilmingOptions) -> None:
         self.options = options
         self.skeleton = SkeletalModel(osim, torch.float64)
+        self._reel = lru_cache(maxsize=REELS)(lambda path: Reel(Video(path)))
 
     def film(self, person: Person, take: Take, solved: SolvedTake, footage: Footage) -> Filmed:
         """A camera's recording of a take.
@@ -98,8 +121,11 @@ class Filming:
         Raises D3keError: a video that cannot be read or shows nobody, clocks that motion does not
         tell, a camera that does not fit.
         """
-        video = Video(footage.video)
-        track = self._tracked(video, footage)
+        reel, kept = self._reel(footage.video), _Kept()
+        video = reel.video
+        track = self._tracked(reel, footage.numbers, kept)
+        if footage.rate_hz is not None:
+            track = replace(track, time=track.frames / footage.rate_hz)
         known = np.isfinite(solved.q).all(axis=1)
         points = landmark_points(self.skeleton, np.nan_to_num(solved.q), solved.scales)
         points.places[~known] = np.nan
@@ -112,7 +138,7 @@ class Filming:
         found = self._found(trial, video.size, footage)
         view, alignment = found.alignment.camera, found.alignment
         mismatch = _mismatch(trial, alignment)
-        remarks = (*found.remarks, *self._judged(footage, mismatch))
+        remarks = (*_lost(footage, track), *found.remarks, *self._judged(footage, mismatch))
         video_time = alignment.omc_time(track.time)
         recording = Recording(
             subject=person.name,
@@ -145,7 +171,7 @@ class Filming:
             view=view.source,
             fov_deg=view.fov_deg,
             mismatch=mismatch,
-            pictures=tuple(self._pictures(recording, labelled)),
+            pictures=tuple(self._pictures(recording, labelled, kept.images)),
         )
         return Filmed(recording, story, remarks)
 
@@ -153,14 +179,12 @@ class Filming:
     def _finder(self) -> Finder:
         return open_finder()
 
-    def _tracked(self, video: Video, footage: Footage) -> PersonTrack:
+    def _tracked(self, reel: Reel, numbers: NDArray[np.int64] | None, kept: _Kept) -> PersonTrack:
         """The person in the frames that count."""
+        video = reel.video
         tracker = Tracker(self._finder, *start_of("largest", video, self._finder))
-        if footage.numbers is None:
-            frames: Iterator[Frame] = video.frames(RATE_HZ)
-        else:
-            frames = video.chosen(footage.numbers.tolist())
-        track = follow(frames, video.size, tracker).track
+        frames = video.frames(RATE_HZ) if numbers is None else reel.chosen(numbers.tolist())
+        track = follow(kept.passing(frames), video.size, tracker).track
         if not track.seen.any():
             raise D3keError(
                 f"{video.path}: nobody is seen in {len(track.time)} frames. Is it the right video?"
@@ -234,19 +258,18 @@ class Filming:
             )
         return (f"{told}: look at its page",) if mismatch > DOUBTFUL_MISMATCH else ()
 
-    def _pictures(self, recording: Recording, labelled: Flags) -> Iterator[str]:
-        """Frames with the skeleton drawn on the person, as JPEG for a page."""
-        rows = np.flatnonzero(labelled)
-        chosen = (
-            rows[np.linspace(0, len(rows) - 1, SHOWN + 2)[1:-1].astype(int)] if len(rows) else rows
-        )
+    def _pictures(
+        self, recording: Recording, labelled: Flags, images: Mapping[int, Image]
+    ) -> Iterator[str]:
+        """Frames with the skeleton drawn on the person, as JPEG for a page. images: by row."""
+        rows = [row for row in images if labelled[row]]
+        chosen = np.linspace(0, len(rows) - 1, SHOWN + 2)[1:-1].astype(int) if rows else []
         q, _, _ = recording.at_frames()
         bones = bones_of(self.skeleton.osim)
-        frames = Video(recording.video).chosen(recording.frames[chosen].tolist())
-        for row, frame in zip(chosen, frames, strict=False):
+        for row in sorted({rows[place] for place in chosen}):
             found = posed(self.skeleton, q[row : row + 1], recording.scales)
             points = np.concatenate([found.joints[0], found.markers[0]]).astype(np.float64)
-            image = np.ascontiguousarray(frame.image).copy()
+            image = np.ascontiguousarray(images[row]).copy()
             depth = (points @ recording.view.R.T + recording.view.t)[:, 2]
             draw_skeleton(image, recording.view.project(points), depth, bones)
             shrink = SHOWN_PX / max(image.shape[:2])
@@ -258,6 +281,16 @@ class Filming:
 def _seen_by(found: Resection, alignment: Alignment) -> Alignment:
     """The clocks with the camera that was found, and where it saw landmarks on their bodies."""
     return replace(alignment, camera=found.camera, shifts=found.shifts)
+
+
+def _lost(footage: Footage, track: PersonTrack) -> tuple[str, ...]:
+    """What should be known where frames that count could not be read."""
+    found = len(track.frames)
+    if footage.numbers is None or found == len(footage.numbers):
+        return ()
+    return (
+        f"{footage.video}: {found} of {len(footage.numbers)} frames could be read. Copy it again.",
+    )
 
 
 def _mismatch(trial: Trial, alignment: Alignment) -> float:

@@ -19,7 +19,8 @@ class Footage(NamedTuple):
 
     camera: its name. view: in the ground of the takes, None to find it. clock: offset in s and
     drift of the recording's clock to the video's, None to find them. numbers: of the frames that
-    count, None for all at the usual rate.
+    count, None for all at the usual rate. rate_hz: at which frames were taken, None where their
+    time stamps tell it.
     """
 
     camera: str
@@ -27,6 +28,7 @@ class Footage(NamedTuple):
     view: Camera | None = None
     clock: tuple[float, float] | None = None
     numbers: NDArray[np.int64] | None = None
+    rate_hz: float | None = None
 
 
 @dataclass(frozen=True, eq=False)

@@ -60,8 +60,15 @@ class Recording:
 
     @property
     def rate_hz(self) -> float:
-        """Frames a second, of those taken from the video."""
-        return float(1 / np.median(np.diff(self.video_time)))
+        """Frames a second, of those taken from the video that are nearest to each other.
+
+        Where most frames were left out, it is still the rate of those that follow each other; 0 of
+        a single frame.
+        """
+        steps = np.diff(self.frames)
+        if not len(steps):
+            return 0.0
+        return float(1 / np.median(np.diff(self.video_time)[steps == steps.min()]))
 
     def at_frames(self) -> tuple[Array, Flags, Flags]:
         """Coordinates (V, K) at the video's frames, and which of them, and of markers, are trusted.

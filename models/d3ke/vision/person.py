@@ -120,7 +120,8 @@ def _track(
     times: list[float], frames: list[int], found: list[Landmarks | None], size: tuple[int, int]
 ) -> PersonTrack:
     nothing = np.full((LANDMARK_COUNT, 7), np.nan, np.float32)
-    values = np.stack([one.values if one else nothing for one in found])  # (T, 33, 7)
+    several = [one.values if one else nothing for one in found]
+    values = np.array(several, np.float32).reshape(-1, *nothing.shape)  # (T, 33, 7)
     low, high = values[..., :2].min(axis=1), values[..., :2].max(axis=1)
     return PersonTrack(
         time=np.array(times, np.float64),

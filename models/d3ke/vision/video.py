@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from d3ke.errors import D3keError
-from d3ke.vision.container import Container, Image
+from d3ke.vision.container import Container, Image, Stamped
 from d3ke.vision.stills import Stills
 
 GAP_RATIO = 1.5  # longest over median frame interval above which a clip counts as uneven
@@ -81,10 +81,36 @@ class Video:
 
     def chosen(self, numbers: Collection[int]) -> Iterator[Frame]:
         """The frames of these numbers, in order; the others are not even converted."""
+        return Reel(self).chosen(numbers)
+
+    def stamps(self) -> Iterator[Stamped]:
+        """The time of every frame, s, and what converts its picture."""
+        return self._source.stamps()
+
+
+class Reel:
+    """A video that is read on from where it was left: parts in their order are decoded once."""
+
+    def __init__(self, video: Video) -> None:
+        self.video = video
+        self._rewind()
+
+    def chosen(self, numbers: Collection[int]) -> Iterator[Frame]:
+        """The frames of these numbers, in order; what lies behind is read anew."""
         wanted = set(numbers)
-        for index, (time, picture) in enumerate(self._source.stamps()):
-            if index in wanted:
-                yield Frame(index, time, picture())
+        if wanted and min(wanted) < self._next:
+            self._rewind()
+        while wanted and self._next <= max(wanted):
+            stamped = next(self._rest, None)
+            if stamped is None:
+                return
+            self._next += 1
+            if self._next - 1 in wanted:
+                time, picture = stamped
+                yield Frame(self._next - 1, time, picture())
+
+    def _rewind(self) -> None:
+        self._next, self._rest = 0, self.video.stamps()
 
 
 def _source(path: Path, rate_hz: float | None) -> Container | Stills:
