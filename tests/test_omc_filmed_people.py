@@ -156,7 +156,7 @@ def test_a_gap_parts_a_clip_in_two(recording: Recording, tmp_path: Path) -> None
     q[20] = np.nan
     source = people(tmp_path / "solved", replace(recording, q=q))
     names = [SampleName.of(source.make(plan).samples[0].key).clip for plan in source.plans()]
-    assert names == ["squat_1", "squat_2"]
+    assert names == ["squat_part1", "squat_part2"]  # squat_2 may be another trial
     frames = [[s.frame for s in source.make(plan).samples] for plan in source.plans()]
     assert frames[0] == list(range(20))
     assert frames[1] == list(range(21, 45))
@@ -179,6 +179,21 @@ def test_plans_come_split_by_split(recording: Recording, tmp_path: Path) -> None
     assert [info["subject"]["id"] for info in infos] == ["ann", "ann", "zoe"]
     assert infos[0]["sources"] == ["ann/squat"]
     assert infos[0]["rate_hz"] == 30
+
+
+def test_sessions_of_one_person_keep_their_clips_apart(
+    recording: Recording, tmp_path: Path
+) -> None:
+    zoe = replace(recording, subject="zoe")
+    for session, one in (("monday", recording), ("tuesday", recording), ("zoe", zoe)):
+        one.save(tmp_path / f"{session}-{one.name}.npz")
+    splits = (("ann", "train"), ("zoe", "test"))
+    source = FilmedPeople(FilmedConfig(tmp_path, splits, PIXELS), OSIM)
+    made = [source.make(plan) for plan in source.plans()]
+    clips = [SampleName.of(one.samples[0].key).sequence for one in made]
+    assert clips == ["ann-monday_squat-cam0", "ann-tuesday_squat-cam0", "zoe-squat-cam0"]
+    sources = [one.info["sources"] for one in made]
+    assert sources == [["ann/monday_squat"], ["ann/tuesday_squat"], ["zoe/squat"]]
 
 
 def test_runs_end_at_holes_and_the_shortest_are_left_out() -> None:

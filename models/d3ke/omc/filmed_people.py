@@ -1,5 +1,6 @@
 """Filmed people: solved recordings and their videos become pictures with labels."""
 
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
@@ -95,7 +96,7 @@ class FilmedPeople:
         path, _, rows = self._parts[plan.number]
         recording, labels = self._solved(path)
         samples = list(self._samples(recording, labels, rows, self._clip(plan.number)))
-        return Clip(samples, self._info(recording, plan))
+        return Clip(samples, self._info(recording, plan, self._trials[path]))
 
     def film(self, plan: ClipPlan, longer_side: int, whole: bool = False) -> Film:
         """Raises D3keError: the lab has the video and the files that OpenSim opens."""
@@ -152,11 +153,23 @@ class FilmedPeople:
         return found
 
     def _clip(self, number: int) -> str:
-        """A name for a part of a recording: the trial's, with a number where it has several."""
+        """What to call a part: as its recording, and by its place where that has several."""
         path = self._parts[number].path
-        trial = self._solved(path)[0].trial
         same = [place for place, other in enumerate(self._parts) if other.path == path]
-        return f"{trial}_{same.index(number) + 1}" if len(same) > 1 else trial
+        return self._trials[path] + (f"_part{same.index(number) + 1}" if len(same) > 1 else "")
+
+    @cached_property
+    def _trials(self) -> dict[Path, str]:
+        """What to call recordings: by trial; by session, too, where a subject has several."""
+        said = {}
+        for path in self.paths:
+            recording = Recording.load(path)
+            said[path] = recording.subject, path.name.partition("-")[0], recording.trial
+        count = Counter(subject for subject, _ in {(one[0], one[1]) for one in said.values()})
+        return {
+            path: f"{session}_{trial}" if count[subject] > 1 else trial
+            for path, (subject, session, trial) in said.items()
+        }
 
     def _samples(
         self, recording: Recording, labels: Labels, rows: NDArray[np.int64], clip: str
@@ -197,14 +210,14 @@ class FilmedPeople:
         if found != len(numbers):
             raise D3keError(f"{recording.video}: lost frames since it was solved. Prepare anew.")
 
-    def _info(self, recording: Recording, plan: ClipPlan) -> dict[str, Any]:
+    def _info(self, recording: Recording, plan: ClipPlan, trial: str) -> dict[str, Any]:
         return {
             "split": plan.split,
             "kind": plan.kind,
             "frames": plan.frames,
             "rate_hz": round(recording.rate_hz, 3),
             "activities": [recording.activity],
-            "sources": [f"{recording.subject}/{recording.trial}"],
+            "sources": [f"{recording.subject}/{trial}"],
             "subject": {"id": recording.subject, **recording.facts},
         }
 
