@@ -354,7 +354,7 @@ def test_a_wrong_toml_gets_one_line(tmp_path: Path, text: str, words: tuple[str,
 
 def test_what_is_there_and_what_is_missing_is_said(tmp_path: Path) -> None:
     folder = write(tmp_path / "s", "a.mp4", "b.mp4", "m.osim")
-    with pytest.raises(D3keError, match="holds 2 videos, 1 model, but no markers"):
+    with pytest.raises(D3keError, match="holds 2 videos, 1 model, no markers"):
         find_session(folder)
     with pytest.raises(D3keError, match="holds nothing of a recording"):
         find_session(write(tmp_path / "empty", "notes.txt"))

@@ -139,8 +139,8 @@ def _sorted_in(path: Path, name: str, files: _Files) -> Session:
             drafts.add_motion(one)
     if not drafts.found and not statics:
         raise D3keError(
-            f"{path}: holds {files.told()}, but no markers (.trc, .c3d) and no motion (.mot, "
-            ".sto). Add them, or name another folder."
+            f"{path}: holds {files.told()}, no markers (.trc, .c3d) and no motion (.mot, .sto). "
+            "Add them, or name another folder."
         )
     for one in files.videos:
         if is_static(one):

@@ -54,6 +54,7 @@ LEAST_LEAD, USUAL_LEAD = 0.1, 0.12
 LEAST_CONFIDENCE = 0.5
 MOST_UNSURE_S = 0.03
 APART_S, APART_SD = 0.03, 4.0  # between what two parts of a recording say
+MISFIT = "the camera does not fit"  # begins a doubt that no other clock would mend
 DRIFT_TOLD_SD = 3.0  # a drift below so many standard deviations is none
 
 
@@ -157,7 +158,9 @@ def film_of(
 def trusted(trial: Trial, found: Aligned) -> Aligned:
     """What was found. Raises D3keError where it is in doubt."""
     if found.doubt:
-        raise D3keError(f"{trial.name}: not synchronised: {found.doubt}. Pass --sync SECONDS.")
+        misfit = found.doubt.startswith(MISFIT)
+        how = "Name its own calibration, or none" if misfit else "Pass --sync SECONDS"
+        raise D3keError(f"{trial.name}: not synchronised: {found.doubt}. {how}.")
     return found
 
 
@@ -338,7 +341,7 @@ def _misfit(trial: Trial, fit: Fitted) -> str:
     error = float(np.median(errors[known_points(seen, moved, alignment)])) / tall_px
     if error <= ACCEPTED:
         return ""
-    return f"the camera does not fit: landmarks lie {error:.0%} of the body's height off"
+    return f"{MISFIT}: landmarks lie {error:.0%} of the body's height off"
 
 
 def _afterthought(trial: Trial, fit: Fitted) -> str:
