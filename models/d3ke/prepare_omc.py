@@ -100,6 +100,8 @@ def prepare_recordings(
     journal, began = Journal(folder), time.monotonic()
     journal.check(options.resume)
     osim = OsimModel.from_file(config.model) if config.model else default_model()
+    if config.split is not None:  # before hours are spent
+        splits_by_file(config.split, [job.subject for job in recordings.jobs])
     about = _about(recordings, config)
     beside = {"kind": recordings.kind, "skeleton": osim.sha256, "d3ke": __version__}
     if journal.open(about["config"] | {"sources": about["sources"]} | beside):

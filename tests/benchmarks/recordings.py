@@ -71,7 +71,7 @@ def rows(folder: Path) -> Iterator[dict[str, object]]:
     for session in sorted((folder / "sessions").iterdir()):
         truth = folder / "truth" / session.name
         clocks = json.loads((truth / "sync.json").read_text(encoding="utf-8"))
-        recorded = read_lab(SolveJob(session.name, LabSource(session, None)))
+        recorded = read_lab(SolveJob(session.name, session.name, LabSource(session, None)))
         solver = Solver(recorded.person, OSIM)
         for take in recorded.takes:
             solved = solver.solve(take)

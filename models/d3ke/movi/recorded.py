@@ -46,7 +46,7 @@ def movi_recordings(
     return Recordings(
         kind="movi",
         jobs=[
-            SolveJob(_name(one), MoviSource(root, one.number, smplh, mapping))
+            SolveJob(_name(one), _name(one), MoviSource(root, one.number, smplh, mapping))
             for one in movi.subjects
         ],
         read=read_movi,

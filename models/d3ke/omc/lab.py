@@ -42,18 +42,19 @@ def lab_recordings(
     names = _names_of(paths)
     for path, name in zip(paths, names, strict=True):
         try:
-            sources[name] = _hash_of(find_session(path), mapping)
+            session = find_session(path)
+            sources[name] = _hash_of(session, mapping)
         except D3keError as error:
             progress.warn(str(error))
             lost.append(str(path))
             continue
-        jobs.append(SolveJob(name, LabSource(path, mapping)))
+        jobs.append(SolveJob(name, session.subject.id or name, LabSource(path, mapping)))
     return Recordings("omc", jobs, read_lab, sources), lost
 
 
 def read_lab(job: SolveJob) -> Recorded:
     """A session's person and takes. Raises D3keError where it is none."""
-    return _Reader(job.source).recorded(job.name)
+    return _Reader(job.source).recorded(job.subject)
 
 
 class _Reader:
@@ -65,7 +66,7 @@ class _Reader:
         self.left_out: list[str] = []
         self.remarks = [f"{one.path}: not used: {one.why}" for one in self.session.left_out]
 
-    def recorded(self, name: str) -> Recorded:
+    def recorded(self, subject: str) -> Recorded:
         """The person, and the takes that are read one by one."""
         session, model = self.session, self._model()
         static = self._static()
@@ -73,10 +74,10 @@ class _Reader:
         several = [m for m in (static, *self.markers.values()) if m is not None]
         turn = ground_turn(several)
         self.turn = np.eye(3) if turn is None else turn
-        subject = session.subject
-        facts = {"sex": subject.sex, "height_m": subject.height_m, "mass_kg": subject.mass_kg}
+        told = session.subject
+        facts = {"sex": told.sex, "height_m": told.height_m, "mass_kg": told.mass_kg}
         person = Person(
-            name=subject.id or name,
+            name=subject,
             facts={about: fact for about, fact in facts.items() if fact is not None},
             model=model,
             is_scaled=session.is_scaled,

@@ -44,9 +44,13 @@ class Recorded(NamedTuple):
 
 
 class SolveJob(NamedTuple):
-    """A session, or whatever holds one person's recordings. name: of its own, a word."""
+    """A session, or whatever holds one person's recordings.
+
+    name: of its own, a word; subject: whose they are.
+    """
 
     name: str
+    subject: str
     source: Any
 
 
