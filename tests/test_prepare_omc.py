@@ -1,12 +1,13 @@
 """d3ke prepare omc: recordings of a made-up laboratory, whose truth is known, as a data set."""
 
 import json
+import os
 import shutil
 import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -19,18 +20,23 @@ from d3ke.dataset.reading import DataSet
 from d3ke.dataset.sample import Sample
 from d3ke.errors import D3keError
 from d3ke.files import content_hash
-from d3ke.motion.c3d import write_c3d
 from d3ke.motion.markers import MarkerData
 from d3ke.motion.opensim_files import read_markers, read_motion, write_markers
 from d3ke.omc.filming import FilmingOptions
-from d3ke.omc.lab import lab_recordings
-from d3ke.omc.solved_session import Outcome, SessionSolver, SolveTask
+from d3ke.omc.fitted_size import FittedSize
+from d3ke.omc.lab import LabSource, lab_recordings, read_lab
+from d3ke.omc.recording import Recording
+from d3ke.omc.solved_session import Outcome, SessionSolver, SolveJob, SolveTask
+from d3ke.omc.solving import Solver
 from d3ke.progress import Silent
 from d3ke.skeleton import default_model
+from d3ke.skeleton.osim import OsimModel
 from d3ke.synth.laboratory import LabConfig, Laboratory
 from d3ke.synth.pictures.gl import open_renderer
 from d3ke.synth_sessions import write_session
 from d3ke.vision.camera import Camera
+from d3ke.vision.video import Video
+from tests.bad_files import clip
 from tests.command import PROGRAM, Command, Result, run_process
 from tests.opensim_oracle import opensim
 
@@ -116,7 +122,8 @@ def true_joints(lab: Lab, name: str, q: Array, names: Sequence[str]) -> Array:
         ]
         found.append(places)
     camera = Camera.from_calibration(lab.truth / name / "camera_cam0.json", CONFIG.size)
-    return np.array(found) @ camera.R.T + camera.t
+    in_camera: Array = np.array(found) @ camera.R.T + camera.t
+    return in_camera
 
 
 # --- what is made
@@ -184,10 +191,9 @@ def test_a_camera_that_nobody_calibrated_is_estimated_and_said(lab: Lab, whole: 
     turned = np.degrees(np.arccos((np.trace(sample.R @ truth.R.T) - 1) / 2))
     assert 0 < turned < 5  # deg: from landmarks of one squat
     page = (whole.folder / "pages" / f"{ACTED}.html").read_text(encoding="utf-8")
-    assert "estimated" in page
+    assert "Camera: found from motion" in page
     page = (whole.folder / "pages" / f"{MARKED}.html").read_text(encoding="utf-8")
-    assert "calibration file camera_cam0.json" in page
-    assert "estimated" not in page
+    assert "Camera: calibration file camera_cam0.json" in page
 
 
 @pytest.mark.slow
@@ -197,10 +203,297 @@ def test_each_session_has_a_page_about_its_trials(lab: Lab, whole: Whole) -> Non
     for page in pages.values():
         text = page.read_text(encoding="utf-8")
         assert "squat_cam0.mp4" in text
-        assert "found from motion" in text
+        assert "s, found from motion (" in text
 
 
 @pytest.mark.slow
 def test_a_seed_splits_the_people(whole: Whole) -> None:
     splits = {clip["subject"]: clip["split"] for clip in DataSet.open(whole.folder).manifest.clips}
     assert sorted(splits.values()) == ["test", "train"]
+
+
+# --- what the options do
+
+
+@pytest.mark.slow
+def test_clocks_and_splits_that_are_told_are_used(
+    d3ke: Command, lab: Lab, whole: Whole, tmp_path: Path
+) -> None:
+    offset_s = json.loads((lab.truth / ACTED / "sync.json").read_text())["squat"]["cam0"][
+        "offset_s"
+    ]
+    (tmp_path / "split.csv").write_text(f"subject,split\nothers,train\n{ACTED},valid\n")
+    words = ("--sync", f"{offset_s:.3f}", "--split", tmp_path / "split.csv", *SMALL)
+    done = d3ke("prepare", "omc", lab.sessions / ACTED, "-o", tmp_path / "data", *words)
+    page = tmp_path / "data" / "pages" / f"{ACTED}.html"
+    assert (done.status, done.errors, done.warnings) == (0, [], [])
+    assert done.out.splitlines() == [str(tmp_path / "data"), str(page)]
+    data = DataSet.open(tmp_path / "data")
+    (clip,) = data.sequences("valid")
+    assert clip["subject"] == ACTED
+    sample = data.sample(clip, 0)
+    assert sample.time == pytest.approx(sample.frame / CONFIG.video_hz + offset_s, abs=1e-3)
+    assert f"offset {offset_s:.3f} s, given" in page.read_text(encoding="utf-8")
+    config = data.manifest.config
+    assert config["split"] == data.manifest.sources["split"] == content_hash(tmp_path / "split.csv")
+    again = d3ke("prepare", "omc", lab.sessions / ACTED, "-o", tmp_path / "data", *words)
+    assert (again.status, again.out) == (1, "")
+    assert again.errors == [f"error: {tmp_path / 'data'}: holds a data set. Name another folder."]
+
+
+@pytest.mark.slow
+def test_the_manifest_knows_its_sources_wherever_they_lie(
+    lab: Lab, whole: Whole, tmp_path: Path
+) -> None:
+    told = DataSet.open(whole.folder).manifest.sources
+    shutil.copytree(lab.sessions, tmp_path / "moved")
+    moved = [tmp_path / "moved" / path.name for path in lab.paths]
+    found, lost = lab_recordings(moved, None, Silent())
+    assert (found.sources, lost) == (told, [])
+    (moved[1] / "static.trc").open("a").write("\n")
+    changed, _ = lab_recordings(moved, None, Silent())
+    assert {name for name in told if told[name] != changed.sources[name]} == {MARKED}
+
+
+# --- interrupted
+
+
+def started(output: Path, paths: Sequence[Path], *words: str) -> "subprocess.Popen[str]":
+    command = [sys.executable, "-B", "-c", PROGRAM, "prepare", "omc", *map(str, paths)]
+    return subprocess.Popen(
+        [*command, "-o", str(output), *SMALL, *words],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+
+
+def wait_for(folder: Path, files: str, running: "subprocess.Popen[str]") -> None:
+    while not any(folder.glob(files)) and running.poll() is None:
+        time.sleep(0.02)
+
+
+def hashes(folder: Path) -> dict[str, str]:
+    """Of the manifest and the shards."""
+    return {path.name: content_hash(path) for path in folder.glob("*.*") if path.is_file()}
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(os.name == "nt", reason="signals to groups of processes")
+def test_an_interrupted_run_goes_on_to_the_same_bytes(
+    d3ke: Command, lab: Lab, whole: Whole, tmp_path: Path
+) -> None:
+    """Ctrl-C once a session is solved; killed once a shard is whole; and all lies elsewhere."""
+    shutil.copytree(lab.sessions, tmp_path / "moved")
+    paths = [tmp_path / "moved" / path.name for path in lab.paths]
+    output = tmp_path / "data"
+    with started(output, paths) as running:
+        wait_for(output, f".prepare/solved/{ACTED}.done", running)
+        os.killpg(running.pid, signal.SIGINT)  # as a terminal does: to the workers, too
+        out, err = running.communicate(timeout=60)
+    assert (running.returncode, out) == (130, "")
+    assert [line.partition(" ")[0] for line in err.splitlines()] == ["note:", "interrupted:"]
+    assert "--resume" in err
+    with started(output, paths, "--resume") as running:
+        wait_for(output, "[!.]*.tar", running)
+        os.killpg(running.pid, signal.SIGKILL)
+    assert not (output / "manifest.json").exists()
+    done = d3ke("prepare", "omc", *paths, "-o", output, *SMALL, "--resume", "--json")
+    assert done.json["unusable"] == ["broken"]
+    assert done.json["made"] < done.json["frames"]
+    assert hashes(output) == hashes(whole.folder)
+    assert not (output / ".prepare").exists()
+
+
+# --- recordings that are wrong: one line each, and nothing is made of them
+
+
+class Wrong:
+    """Sessions made of the laboratory's files and then spoilt, solved in this process."""
+
+    def __init__(self, lab: Lab, folder: Path) -> None:
+        self.lab, self.folder = lab, folder
+
+    def copy(self, name: str, *without: str) -> Path:
+        """A session, but for some files."""
+        target = self.folder / name
+        shutil.copytree(self.lab.sessions / name, target)
+        for file in without:
+            (target / file).unlink()
+        return target
+
+    def solved(self, session: Path, offset_s: float | None = None) -> Outcome:
+        """What comes of it."""
+        found, lost = lab_recordings([session], None, Silent())
+        assert lost == []
+        options = FilmingOptions(offset_s=offset_s)
+        task = SolveTask(Path.cwd(), self.folder, default_model().xml, options, found.read)
+        return SessionSolver(task, default_model())(found.jobs[0], lambda _: None)
+
+    def clock_s(self, name: str) -> float:
+        """The offset that is true."""
+        told = json.loads((self.lab.truth / name / "sync.json").read_text())
+        return float(told["squat"]["cam0"]["offset_s"])
+
+
+@pytest.fixture
+def wrong(lab: Lab, tmp_path: Path) -> Wrong:
+    return Wrong(lab, tmp_path)
+
+
+def strange_names(markers: MarkerData) -> MarkerData:
+    return replace(
+        markers, names=tuple(f"{place}_{n[::-1]}" for place, n in enumerate(markers.names))
+    )
+
+
+def with_a_gap(markers: MarkerData) -> MarkerData:
+    xyz = markers.xyz.copy()
+    xyz[20:-20] = np.nan
+    return replace(markers, xyz=xyz)
+
+
+def inside_out(markers: MarkerData) -> MarkerData:
+    sides = {"L": "R", "R": "L"}
+    names = tuple(sides.get(name[0], name[0]) + name[1:] for name in markers.names)
+    return replace(markers, names=names)
+
+
+def too_large(markers: MarkerData) -> MarkerData:
+    return replace(markers, xyz=1000 * markers.xyz)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("spoilt", "says"),
+    [
+        (strange_names, "only 0 of 91 recorded markers are on the model; not 0_"),
+        (with_a_gap, "of the frames have fewer than 6 of 91 markers. Fill the gaps"),
+        (inside_out, "left and right are exchanged"),
+        (too_large, "are these mm labelled m? Correct the unit in the file."),
+    ],
+)
+def test_markers_that_are_wrong_are_told(
+    wrong: Wrong, spoilt: Callable[[MarkerData], MarkerData], says: str
+) -> None:
+    session = wrong.copy(MARKED, "static.trc")
+    write_markers(session / "squat.trc", spoilt(read_markers(session / "squat.trc")), "m")
+    outcome = wrong.solved(session)
+    (line,) = outcome.left_out
+    assert line.startswith(f"{session}, squat: ")
+    assert says in line
+    assert outcome.recordings == 0
+
+
+@pytest.mark.slow
+def test_a_wrong_recording_does_not_spoil_the_size(
+    wrong: Wrong, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    session = wrong.copy(MARKED)
+    markers = read_markers(session / "squat.trc")
+    write_markers(session / "static.trc", inside_out(read_markers(session / "static.trc")), "m")
+    write_markers(session / "bend.trc", too_large(markers), "m")
+    used: list[MarkerData] = []
+
+    def kept(
+        osim: OsimModel, scales: Array, recordings: Sequence[MarkerData], *_: Any
+    ) -> FittedSize:
+        used.extend(recordings)
+        return FittedSize(scales, np.array([marker.location for marker in osim.markers]))
+
+    monkeypatch.setattr("d3ke.omc.solving.fit_size", kept)
+    recorded = read_lab(SolveJob("some", "some", LabSource(session, None)))
+    solver = Solver(recorded.person, default_model())
+    take = next(take for take in recorded.takes if take.name == "squat")
+    solved = solver.solve(take)
+    assert [len(one.time) for one in used] == [len(markers.time)]
+    assert any("static trial not used: left and right are" in line for line in solved.remarks)
+    assert "of a moving trial" in solver.size_told
+
+
+@pytest.mark.slow
+def test_a_video_of_a_part_of_the_recording_is_used(wrong: Wrong) -> None:
+    session = wrong.copy(ACTED)
+    frames = list(Video(session / "squat_cam0.mp4"))
+    clip(session / "squat_cam0.mp4", [frame.image for frame in frames[:40]], CONFIG.size)
+    outcome = wrong.solved(session, wrong.clock_s(ACTED))
+    assert (outcome.recordings, outcome.left_out) == (1, ())
+    (path,) = wrong.folder.glob("*.npz")
+    assert len(Recording.load(path).frames) == 40
+
+
+@pytest.mark.slow
+def test_a_camera_that_looks_elsewhere_is_told(wrong: Wrong) -> None:
+    session = wrong.copy(ACTED)
+    shutil.copy(wrong.lab.truth / MARKED / "camera_cam0.json", session)
+    (line,) = wrong.solved(session).left_out
+    assert line.startswith(f"{session / 'squat_cam0.mp4'}: not synchronised: ")
+    assert line.endswith("Name its own calibration, or none.")
+    (line,) = wrong.solved(session, wrong.clock_s(ACTED)).left_out
+    assert "Is it the right camera, person and clock?" in line
+
+
+@pytest.mark.slow
+def test_a_clock_that_is_wrong_is_told(wrong: Wrong) -> None:
+    session = wrong.copy(ACTED)
+    shutil.copy(wrong.lab.truth / ACTED / "camera_cam0.json", session)
+    (line,) = wrong.solved(session, wrong.clock_s(ACTED) + 0.7).left_out
+    assert "Is it the right camera, person and clock?" in line
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("without", "says"),
+    [
+        (("squat_cam0.mp4",), "squat: no video. Put one beside it."),
+        (("model.osim",), "squat: a motion without the .osim that it moves, and no markers."),
+    ],
+)
+def test_what_lacks_a_part_is_told(wrong: Wrong, without: tuple[str, ...], says: str) -> None:
+    (line,) = wrong.solved(wrong.copy(ACTED, *without)).left_out
+    assert says in line
+
+
+def test_nothing_usable_leaves_nothing_behind(d3ke: Command, tmp_path: Path) -> None:
+    (tmp_path / "empty").mkdir()
+    marked = tmp_path / "marked"
+    marked.mkdir()
+    (marked / "walk.trc").write_text("junk")
+    (marked / "walk.mp4").write_text("junk")
+    paths = (tmp_path / "empty", tmp_path / "nowhere", marked)
+    done = d3ke("prepare", "omc", *paths, "-o", tmp_path / "data", *SMALL)
+    assert (done.status, done.out) == (1, "")
+    empty, nowhere, trc = done.warnings
+    assert "empty: holds nothing of a recording, no markers" in empty
+    assert "nowhere: no such folder" in nowhere
+    assert "walk.trc: " in trc
+    (line,) = done.errors
+    assert "nothing of 3 sessions can be used" in line
+    assert not (tmp_path / "data").exists()
+
+
+@pytest.mark.parametrize(
+    ("words", "says", "status"),
+    [
+        (("--model", "{0}/clip.json"), "clip.json", 1),
+        (("--model", "nix.osim"), "nix.osim", 1),
+        (("--mapping", "nix.toml"), "nix.toml", 1),
+        (("--split", "nix.csv"), "nix.csv", 1),
+        (("--split", "{1}"), f"says nothing of {ACTED}. Add a line for each.", 1),
+        (("--sync", "soon"), "--sync soon: give seconds", 2),
+        (("--mismatch", "0"), "--mismatch", 2),
+        (("--size", "8"), "--size", 2),
+    ],
+)
+def test_wrong_options_are_told_before_anything_is_solved(
+    d3ke: Command, lab: Lab, tmp_path: Path, words: tuple[str, ...], says: str, status: int
+) -> None:
+    (tmp_path / "others.csv").write_text("subject,split\nothers,train\n")
+    session = lab.sessions / ACTED
+    told = [word.format(session, tmp_path / "others.csv") for word in words]
+    done = d3ke("prepare", "omc", session, "-o", tmp_path / "data", *told)
+    (line,) = done.errors
+    assert says in line
+    assert (done.status, done.out) == (status, "")
+    assert not (tmp_path / "data").exists()

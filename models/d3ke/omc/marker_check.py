@@ -49,7 +49,7 @@ def marker_findings(markers: MarkerData) -> Iterator[Finding]:
     """
     size = size_remark(markers)
     if size:
-        yield Finding(size.text, wrong=True)
+        yield Finding(f"{size.text} Correct the unit in the file", wrong=True)
     yield from _gaps(markers)
     sense = sense_by_names(markers)
     if sense is not None and sense.handed < 0:

@@ -179,9 +179,14 @@ class Solver:
             unit = np.ones((len(osim.bodies), 3))
             return Sized(matching.osim, matching, unit, told, ())
         renamed = [matching.renamed(one) for one in recordings]
+        wrongs = [_wrong_with(one) for one in renamed]
+        sound = [one for one, wrong in zip(renamed, wrongs, strict=True) if not wrong]
+        if not sound:
+            raise D3keError(f"{wrongs[0]}.")
+        still = static is not None and not wrongs[0]
         scaled = scale_model(
             matching.osim,
-            renamed[0],
+            sound[0],
             ScaleSetup(
                 matching.measurements,
                 weights={n: w for n, w in matching.weights.items() if n not in matching.loose},
@@ -189,28 +194,34 @@ class Solver:
                 stature_m=DEFAULT_STATURE_M if osim.sha256 == default_model().sha256 else None,
             ),
             height_m=person.height_m,
-            still=static is not None,
+            still=still,
         )
         limited = with_limits(matching.osim)
-        found = fit_size(limited, scaled.scales, renamed, matching.weights, matching.loose)
+        found = fit_size(limited, scaled.scales, sound, matching.weights, matching.loose)
         own = limited.scaled(found.scales, person.facts.get("mass_kg")).marked(found.places)
         told = (
             "Scaled by distances between markers of "
-            f"{'the static trial' if static else 'a moving trial (no static one was there)'}, "
+            f"{'the static trial' if still else 'a moving trial (no static one to use)'}, "
             "then along every axis to what explains all of the trials together."
         )
-        return Sized(own, matching, found.scales, told, scaled.remarks)
+        of_static = () if still or static is None else (f"static trial not used: {wrongs[0]}.",)
+        return Sized(own, matching, found.scales, told, (*of_static, *scaled.remarks))
 
 
 def _kinematics(sized: Sized, markers: MarkerData) -> tuple[Motion, Solution]:
     """What a model of the person's size does, all of its coordinates without jumps of a turn."""
     renamed = sized.matching.renamed(markers)
-    wrong = next((one for one in marker_findings(renamed) if one.wrong), None)
-    if wrong is not None:
-        raise D3keError(f"{wrong.text}.")
+    wrong = _wrong_with(renamed)
+    if wrong:
+        raise D3keError(f"{wrong}.")
     weights = {name: sized.matching.weights.get(name, 0.0) for name in renamed.names}
     found = inverse_kinematics(sized.osim, renamed, weights)
     return found.motion.unwrapped(), found
+
+
+def _wrong_with(markers: MarkerData) -> str:
+    """Why labels of markers with a model's names would be false; nothing where they would not."""
+    return next((one.text for one in marker_findings(markers) if one.wrong), "")
 
 
 def _filled(motion: Motion) -> tuple[Array, Flags]:
