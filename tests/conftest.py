@@ -2,10 +2,14 @@
 
 import os
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
 from tests.command import Command, Result
+
+if TYPE_CHECKING:
+    from tests.made_laboratory import Lab
 
 
 @pytest.fixture(scope="session")
@@ -16,6 +20,18 @@ def data_dir() -> Path:
     if not (folder / "README.md").is_file():
         pytest.skip("no data folder: set D3KE_DATA to run this test")
     return folder
+
+
+@pytest.fixture(scope="session")
+def lab(tmp_path_factory: pytest.TempPathFactory) -> "Lab":
+    """Recordings of people whom we draw; the test is skipped where nothing can be drawn."""
+    from d3ke.errors import D3keError
+    from tests.made_laboratory import write_laboratory
+
+    try:
+        return write_laboratory(tmp_path_factory.mktemp("laboratory"))
+    except D3keError as error:
+        pytest.skip(str(error))
 
 
 @pytest.fixture

@@ -152,8 +152,8 @@ def _solve(
     outcomes = tuple(one for one in found.values() if one is not None)
     if not any(outcome.recordings for outcome in outcomes):
         raise D3keError(
-            f"nothing of {len(outcomes)} sessions can be used, for the reasons above. A session "
-            "needs markers or a motion, and a video."
+            "nothing can be used, for the reasons above. A session needs markers or a motion, and "
+            "a video."
         )
     return outcomes
 

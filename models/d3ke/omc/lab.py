@@ -11,7 +11,9 @@ import numpy as np
 from d3ke.errors import D3keError
 from d3ke.files import content_hash
 from d3ke.motion.markers import MarkerData
+from d3ke.omc.added_markers import read_marker_places
 from d3ke.omc.marker_check import ground_turn, static_findings, turned
+from d3ke.omc.marker_sets import read_marker_set
 from d3ke.omc.person import Footage, Person, Take
 from d3ke.omc.session import Session, find_session
 from d3ke.omc.solved_session import Recorded, Recordings, SolveJob
@@ -36,8 +38,11 @@ def lab_recordings(
 ) -> tuple[Recordings, list[str]]:
     """What to prepare of sessions, and the names of those that are none.
 
-    These are told, and the others go on.
+    These are told, and the others go on. mapping: of marker names in all of them; raises D3keError
+    where it is none.
     """
+    if mapping is not None:
+        (read_marker_set if mapping.suffix.lower() == ".toml" else read_marker_places)(mapping)
     jobs, sources, lost = [], {}, []
     names = _names_of(paths)
     for path, name in zip(paths, names, strict=True):
