@@ -4,7 +4,7 @@ import io
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from jinja2 import Environment, FileSystemLoader
@@ -25,7 +25,7 @@ MOST_MARKERS = 24  # in a plot: the worst ones
 DOUBTFUL = 0.5  # part of the moments in which a coordinate is trusted, below which it is named
 LIMIT_MM = LARGEST_ERROR_M * 1000
 MOST_MM = 100  # of a plot's height: what is beyond is far off, however far
-STYLE = {
+STYLE: dict[Any, Any] = {  # matplotlib types a key by its name
     "font.size": 9,
     "font.family": "sans-serif",
     "svg.fonttype": "none",  # text stays text: small, and the reader's own font
