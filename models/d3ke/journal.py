@@ -128,9 +128,10 @@ class Journal:
             )
 
 
-def options_beside(manifest: Manifest) -> dict[str, str]:
+def options_beside(manifest: Manifest) -> dict[str, Any]:
     """What a data set's bytes follow from, beside its configuration."""
-    return {"kind": manifest.kind, "skeleton": manifest.skeleton, "d3ke": manifest.d3ke}
+    names = ("kind", "skeleton", "d3ke", "sources")
+    return {name: getattr(manifest, name) for name in names}
 
 
 @contextmanager

@@ -86,7 +86,8 @@ def prepare_synthetic(
     osim, began = default_model(), time.monotonic()
     plans = _plans_of(open_source(config, osim))
     about = _about(config)
-    beside = {"kind": about["kind"], "skeleton": osim.sha256, "d3ke": __version__}
+    beside = {name: about[name] for name in ("kind", "sources")}
+    beside |= {"skeleton": osim.sha256, "d3ke": __version__}
     is_whole = journal.open(about["config"] | beside)
     task = Task(Path.cwd(), folder, config, osim.xml, open_source)
     films = film_jobs(plans, folder) if options.openable else []

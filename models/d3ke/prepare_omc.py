@@ -103,8 +103,9 @@ def prepare_recordings(
     if config.split is not None:  # before hours are spent
         splits_by_file(config.split, [job.subject for job in recordings.jobs])
     about = _about(recordings, config)
-    beside = {"kind": recordings.kind, "skeleton": osim.sha256, "d3ke": __version__}
-    if journal.open(about["config"] | {"sources": about["sources"]} | beside):
+    beside = {name: about[name] for name in ("kind", "sources")}
+    beside |= {"skeleton": osim.sha256, "d3ke": __version__}
+    if journal.open(about["config"] | beside):
         return _prepared(folder, (), 0, time.monotonic() - began)
     try:
         solved = journal.hidden / SOLVED

@@ -108,6 +108,7 @@ class Bodies:
         self._read = {sex: load_smplh(folder, sex) for sex in ("female", "male")}
 
     def of(self, sex: str) -> BodyModel:
+        """The model of a sex."""
         if sex not in self._read:
             self._read[sex] = load_smplh(self.folder, sex)
         return self._read[sex]
