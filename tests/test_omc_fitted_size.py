@@ -6,9 +6,10 @@ import torch
 from numpy.typing import NDArray
 
 from d3ke.motion.markers import MarkerData
+from d3ke.motion.motion import Motion
 from d3ke.omc.fitted_size import fit_size
 from d3ke.omc.inverse_kinematics import inverse_kinematics
-from d3ke.omc.joint_limits import MARGIN, with_limits
+from d3ke.omc.joint_limits import MARGIN, in_usual_angles, with_limits
 from d3ke.skeleton import default_model
 from d3ke.skeleton.kinematics import SkeletalModel
 from d3ke.skeleton.osim import OsimModel
@@ -93,3 +94,17 @@ def test_an_arm_whose_hand_is_at_the_head_bends_its_elbow_forwards() -> None:
     limited = with_limits(OSIM)
     found = inverse_kinematics(limited, markers_of(OSIM, q), WEIGHTS).motion.q
     np.testing.assert_allclose(found[:, TURNING], q[:, TURNING], atol=1e-4)
+
+
+def test_an_arm_is_told_by_the_angles_within_its_ranges() -> None:
+    q = np.zeros((20, len(NAMES)))
+    arm = [NAMES.index(f"arm_{way}_l") for way in ("flex", "add", "rot")]
+    q[:, arm] = np.radians([100.0, -20.0, 30.0])
+    other = q.copy()
+    other[:, arm] = np.radians([100.0 + 180.0, 180.0 + 20.0, 30.0 - 180.0])
+    other[:, NAMES.index("elbow_flex_l")] += 2 * np.pi
+    places = [markers_of(OSIM, one).xyz for one in (q, other)]
+    np.testing.assert_allclose(places[0], places[1], atol=1e-9)
+    turning = tuple(one.rotational for one in OSIM.coordinates)
+    found = in_usual_angles(Motion(np.arange(20) / 30, other, NAMES, turning), OSIM)
+    np.testing.assert_allclose(found.q, q, atol=1e-9)

@@ -16,7 +16,7 @@ from d3ke.motion.markers import MarkerData
 from d3ke.motion.motion import Motion
 from d3ke.omc.fitted_size import fit_size
 from d3ke.omc.inverse_kinematics import inverse_kinematics
-from d3ke.omc.joint_limits import with_limits
+from d3ke.omc.joint_limits import in_usual_angles, with_limits
 from d3ke.omc.marker_check import marker_findings
 from d3ke.omc.marker_names import Matching, match
 from d3ke.omc.person import Person, Take
@@ -216,7 +216,7 @@ def _kinematics(sized: Sized, markers: MarkerData) -> tuple[Motion, Solution]:
         raise D3keError(f"{wrong}.")
     weights = {name: sized.matching.weights.get(name, 0.0) for name in renamed.names}
     found = inverse_kinematics(sized.osim, renamed, weights)
-    return found.motion.unwrapped(), found
+    return in_usual_angles(found.motion.unwrapped(), sized.osim), found
 
 
 def _wrong_with(markers: MarkerData) -> str:
