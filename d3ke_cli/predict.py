@@ -28,7 +28,7 @@ def predict(
         typer.Argument(metavar="CLIP", help="Videos, or folders of pictures, of a person."),
     ],
     output: cli.MotOutput,
-    weights: cli.Weights = "landmarks",
+    weights: cli.Weights = "fused",
     height: cli.Height = None,
     fov: cli.FieldOfView = None,
     calibration: cli.Calibration = None,

@@ -249,9 +249,9 @@ OPTIONS = [
 
 def weights(path: Path, content: bytes) -> None:
     """Weights with a credible story beside them."""
-    from d3ke.network.checkpoint import DEFAULT, WEIGHTS
+    from d3ke.network.checkpoint import WEIGHTS
 
-    story = (WEIGHTS / f"{DEFAULT}.json").read_text(encoding="utf-8")
+    story = (WEIGHTS / "landmarks.json").read_text(encoding="utf-8")
     path.write_bytes(content)
     path.with_suffix(".json").write_text(story, encoding="utf-8")
 

@@ -15,7 +15,7 @@ from d3ke.errors import D3keError, OptionError
 from d3ke.export import scaled_like
 from d3ke.motion.opensim_files import read_markers, read_motion
 from d3ke.network.building import fused
-from d3ke.network.checkpoint import load_weights, shipped_weights
+from d3ke.network.checkpoint import DEFAULT, load_weights, shipped_weights
 from d3ke.network.config import D3KEConfig, default_bounds, default_priors
 from d3ke.network.image_network import ImageD3KE
 from d3ke.network.inference import Regression
@@ -381,7 +381,7 @@ def test_a_run_without_weights_yet_is_told(clip: Path, held: tuple[str, ...]) ->
 
 
 @pytest.mark.slow
-@pytest.mark.skipif("landmarks" not in shipped_weights(), reason="no weights in the package")
+@pytest.mark.skipif(DEFAULT not in shipped_weights(), reason="no weights in the package")
 def test_a_real_walk_is_upright_forward_and_bends_the_knees() -> None:
     found = predict(WALK, PredictOptions(height_m=1.65), load_weights())
     motion = found.motion()

@@ -3,7 +3,7 @@
 Shares are chosen on the development clips, one for a group of coordinates, left and right alike;
 the balancing clip is report only. Errors are at lag 0, after the usual filter.
 
-    python -m tests.benchmarks.fusion [--data FOLDER] [--landmarks NAME] --pictures RUN
+    python -m tests.benchmarks.fusion [--data FOLDER] [--landmarks NAME] [--pictures RUN]
                                       [--looks HZ ...] [--csv FILE]
 """
 
@@ -105,7 +105,7 @@ def main() -> None:
     default = Path(__file__).parents[3] / "shared" / "data"
     parser.add_argument("--data", type=Path, default=default)
     parser.add_argument("--landmarks", default="landmarks")
-    parser.add_argument("--pictures", required=True)
+    parser.add_argument("--pictures", default="pictures")
     parser.add_argument("--looks", type=float, nargs="+", default=[LOOKS_HZ])
     parser.add_argument("--csv", type=Path)
     given = parser.parse_args()

@@ -23,7 +23,7 @@ from d3ke.skeleton import default_model
 from d3ke.skeleton.osim import OsimModel
 
 WEIGHTS = Path(__file__).parents[1] / "assets" / "weights"
-DEFAULT = "landmarks"
+DEFAULT = "fused"
 SCHEMA = 1
 FUSION = ".json"
 STAGES = ("temporal", "frame", "")  # folders of a run, the last to be trained first
