@@ -17,7 +17,8 @@ from d3ke.movi.cameras import MOCAP_HZ, VIDEO_HZ, camera_of
 from d3ke.movi.recorded import ASSETS, WORN
 from d3ke.skeleton import default_model
 from d3ke.skeleton.kinematics import SkeletalModel
-from d3ke.synth.laboratory import Actor, Filmed, LabConfig, Laboratory, Session, Trial
+from d3ke.synth.laboratory import Filmed, LabConfig, Laboratory, Session, Trial
+from d3ke.synth.takes import Actor
 from d3ke.vision.camera import Camera
 from tests.made_clips import Image, write_clip
 from tests.movi_stand_in import CENTRES, v3d
@@ -60,7 +61,7 @@ class MoviLaboratory(Laboratory):
     def pictures(self, session: Session, trial: Trial, camera: str) -> Iterator[Image]:
         """The frames of a movement, bent as the camera's lens does."""
         for frame in self.film(session, trial, CAMERAS.index(camera)):
-            bent = cv2.remap(frame.image, self._bends[camera], None, cv2.INTER_LINEAR)
+            bent = cv2.remap(frame.image, *self._bends[camera], cv2.INTER_LINEAR)
             yield np.asarray(bent, np.uint8)
 
     def _put_up(self, actor: Actor, trials: list[Trial], rng: Generator) -> tuple[Camera, ...]:
@@ -144,7 +145,8 @@ def _video(laboratory: MoviLaboratory, session: Session, camera: str) -> Iterato
     yield from [grey] * BETWEEN
 
 
-def _bend(camera: Camera) -> NDArray[np.float32]:
-    """Where a picture without distortion has what a pixel of the camera shows, (H, W, 2) px."""
+def _bend(camera: Camera) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Where a picture without distortion has what pixels show: columns and rows, (H, W) px."""
     columns, rows = np.meshgrid(*(np.arange(side) for side in camera.size))
-    return camera.undistort(np.stack([columns, rows], axis=2)).astype(np.float32)
+    straight = camera.undistort(np.stack([columns, rows], axis=2)).astype(np.float32)
+    return straight[..., 0], straight[..., 1]

@@ -14,6 +14,10 @@ from d3ke.errors import D3keError
 from d3ke.movi.cameras import camera_of
 from d3ke.movi.layout import find_movi
 from d3ke.movi.sessions import sessions_of
+from d3ke.omc.filming import Filming, FilmingOptions
+from d3ke.omc.person import Footage, Person, Take
+from d3ke.omc.solving import SolvedTake
+from d3ke.skeleton import default_model
 from d3ke.synth.laboratory import Session
 from d3ke.synth.pictures.gl import open_renderer
 from tests.command import Command, Result, run_process
@@ -22,6 +26,7 @@ from tests.movi_stand_in import write_movi
 
 Array = NDArray[np.float64]
 
+OSIM = default_model()
 TRAIN, TEST = 3, 2  # subjects, by the published splits
 SPLIT_OF = {TRAIN: "train", TEST: "test"}
 BROKEN = 14
@@ -157,6 +162,27 @@ def test_what_is_whole_is_not_made_again(prepared: Prepared, d3ke: Command) -> N
     assert result.status == 0
     assert result.json["made"] == 0
     assert result.json["frames"] == prepared.result.json["frames"]
+
+
+@pytest.mark.slow
+def test_frames_that_a_video_lacks_are_told(prepared: Prepared) -> None:
+    session, first = prepared.people[TEST], prepared.first[TEST][1]
+    time = np.arange(120) / 120
+    q = session.trials[1].acted.at(time).q
+    every = np.ones((120, len(OSIM.markers)), bool)
+    scales = session.actor.adult.scales.double().numpy()
+    solved = SolvedTake(
+        first / 30 + time, q, np.ones(q.shape, bool), every, scales, (), np.empty((120, 0)), "", ()
+    )
+    video = next(prepared.root.rglob("F_PG2_Subject_2_L.avi"))
+    filming, person = Filming(OSIM, FilmingOptions()), Person("Subject_2")
+    take = Take("03_jump", "jump", None, None, ())
+    footage = Footage("PG2", video, camera_of("PG2"), (0.0, 0.0), np.arange(first, 100), 30.0)
+    filmed = filming.film(person, take, solved, footage)
+    assert filmed.remarks[0] == f"{video}: 33 of 49 frames could be read. Copy it again."
+    assert (filmed.story.frames, filmed.story.filmed) == (FRAMES, 33)
+    with pytest.raises(D3keError, match="nobody is seen in 0 frames"):
+        filming.film(person, take, solved, footage._replace(numbers=np.arange(90, 100)))
 
 
 def test_a_folder_that_is_not_movi_is_refused_and_nothing_is_left(

@@ -263,10 +263,12 @@ class Filming:
     ) -> Iterator[str]:
         """Frames with the skeleton drawn on the person, as JPEG for a page. images: by row."""
         rows = [row for row in images if labelled[row]]
-        chosen = np.linspace(0, len(rows) - 1, SHOWN + 2)[1:-1].astype(int) if rows else []
+        if not rows:
+            return
+        chosen = np.linspace(0, len(rows) - 1, SHOWN + 2)[1:-1].astype(int)
         q, _, _ = recording.at_frames()
         bones = bones_of(self.skeleton.osim)
-        for row in sorted({rows[place] for place in chosen}):
+        for row in sorted({rows[place] for place in chosen.tolist()}):
             found = posed(self.skeleton, q[row : row + 1], recording.scales)
             points = np.concatenate([found.joints[0], found.markers[0]]).astype(np.float64)
             image = np.ascontiguousarray(images[row]).copy()
