@@ -105,7 +105,7 @@ def real(data: Path) -> Iterator[Case]:
             track = track_person(video, rate_hz=60.0)
             view = Camera.from_calibration(folder / f"camera_{camera}.json", video.size)
             seen = Seen.of(track.time, track.landmarks, video.size)
-            trial = Trial(f"{name} {camera}", seen, Moved(motion.time, *points))
+            trial = Trial(f"{name} {camera}", seen, Moved(motion.time, points.places, points.turns))
             yield Case(camera, trial, view, float(motion.time[0]), 0.0)
 
 
