@@ -93,7 +93,7 @@ def rows(folder: Path) -> Iterator[dict[str, object]]:
                             recorded.person, take, solved, footage._replace(view=view)
                         ).recording
                     except D3keError as error:
-                        yield row | {"refused": str(error)}
+                        yield row | {"refused": str(error).replace(f"{folder}/", "")}
                         continue
                     seen = camera_errors(film, of_camera)
                     yield row | {"sync_ms": sync_error(film, clock), **seen}
