@@ -13,12 +13,13 @@ from d3ke.errors import D3keError
 from d3ke.motion.markers import MarkerData
 from d3ke.motion.opensim_files import read_markers
 from d3ke.omc.scale_factors import Array, body_factors
-from d3ke.omc.scale_setup import Held, default_scale_setup, read_scale_setup
+from d3ke.omc.scale_setup import Held, read_scale_setup
 from d3ke.omc.scaling import scale_model
 from d3ke.omc.segments import factors_against_anthropometry, implausible
 from d3ke.skeleton.default import default_model
 from d3ke.skeleton.kinematics import SkeletalModel
 from d3ke.skeleton.osim import OsimModel
+from tests.default_scaling import default_scale_setup
 from tests.opensim_oracle import opensim
 
 OSIM = default_model()

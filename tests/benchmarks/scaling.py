@@ -17,11 +17,12 @@ import torch
 from numpy.typing import NDArray
 
 from d3ke.motion.markers import MarkerData
-from d3ke.omc.scale_setup import ScaleSetup, default_scale_setup
+from d3ke.omc.scale_setup import ScaleSetup
 from d3ke.omc.scaling import scale_model
 from d3ke.skeleton.default import default_model
 from d3ke.skeleton.kinematics import SkeletalModel
 from d3ke.skeleton.osim import OsimModel
+from tests.default_scaling import default_scale_setup
 
 Array = NDArray[np.float64]
 
