@@ -209,7 +209,7 @@ def test_every_temporal_network_exports(temporal: str) -> None:
 
 @pytest.mark.slow
 def test_landmark_windows_of_any_length_are_answered_as_torch_does(landmarks_file: Path) -> None:
-    network, session = load_weights(), session_of(str(landmarks_file))
+    network, session = load_weights("landmarks"), session_of(str(landmarks_file))
     assert isinstance(network, LandmarkD3KE)
     told = session.get_modelmeta().custom_metadata_map
     assert told["licence"] == story_of("landmarks")["licence"]

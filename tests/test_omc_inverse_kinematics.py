@@ -14,6 +14,7 @@ from d3ke.motion.markers import MarkerData
 from d3ke.omc.branches import Branches
 from d3ke.omc.inverse_kinematics import inverse_kinematics
 from d3ke.omc.marker_fit import MarkerFit, Targets
+from d3ke.omc.marker_track import MarkerTrack
 from d3ke.omc.opensim_ik import opensim_inverse_kinematics
 from d3ke.skeleton import default_model
 from d3ke.skeleton.kinematics import SkeletalModel
@@ -278,6 +279,7 @@ def test_a_posture_far_from_default_is_reached_through_its_neighbours(
     def worst() -> float:
         return float(inverse_kinematics(OSIM, markers, EVERY).errors.max())
 
+    monkeypatch.setattr(MarkerTrack, "_bent", lambda self, start: iter(()))
     assert worst() < EXACT
     monkeypatch.setattr("d3ke.omc.marker_track.MENDINGS", 0)
     assert worst() > 0.01  # each frame by itself ends in another minimum
