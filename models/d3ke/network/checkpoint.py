@@ -163,6 +163,8 @@ def _find(source: str | Path) -> Path:
     if path.is_dir():
         stages = [path / stage / BEST for stage in STAGES]
         path = next((best for best in stages if best.is_file()), path / BEST)
+        if not path.is_file() and shipped is not None:
+            return shipped  # a folder of that name, which is no run, is in the way
         if not path.is_file() and any((best.parent / "config.json").is_file() for best in stages):
             raise D3keError(f"{source}: no weights yet. Wait for the run's first validation.")
     elif not path.is_file() and shipped is not None:
