@@ -25,8 +25,6 @@ def person() -> PersonStory:
         frames=171,
         filmed=180,
         offset_s=0.812,
-        drift=2e-5,
-        uncertainty_s=0.003,
         clock="offset 0.812 s",
         match=Curve((0.0, 0.8, 1.6), (0.1, 0.9, 0.1)),
         view="calibration file camera_cam0.json",

@@ -84,7 +84,6 @@ class _Found(NamedTuple):
 
     alignment: Alignment
     clock: str
-    uncertainty_s: float = 0.0
     match: Curve = Curve((), ())
     remarks: tuple[str, ...] = ()
 
@@ -164,8 +163,6 @@ class Filming:
             frames=int(labelled.sum()),
             filmed=len(track.time),
             offset_s=alignment.offset_s,
-            drift=alignment.drift,
-            uncertainty_s=found.uncertainty_s,
             clock=found.clock,
             match=found.match,
             view=view.source,
@@ -228,7 +225,7 @@ class Filming:
             tuple(sync.offsets_s[::step].round(3).tolist()),
             tuple(np.nan_to_num(sync.gains[::step]).round(3).tolist()),
         )
-        return _Found(alignment, told, sync.uncertainty_s, match, remarks)
+        return _Found(alignment, told, match, remarks)
 
     def _resected(self, trial: Trial, size: tuple[int, int], alignment: Alignment) -> Resection:
         """The camera that saw the take's points, the clocks being known."""

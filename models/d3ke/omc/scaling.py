@@ -67,10 +67,7 @@ def scale_model(
     remarks = list(factors.remarks)
     if not still:
         markers = _some_frames(markers)
-        remarks.append(
-            "no static trial: distances are medians over a moving one, and markers stay at their "
-            "places on the unscaled model"
-        )
+        remarks.append("no static trial: distances are medians over a moving one")
     poses = _poses(osim, markers, still)
     for _ in range(setup.postures):
         postures = _postures(_grown(osim, factors.scales, mass_kg), poses, setup)

@@ -116,8 +116,8 @@ class Solver:
         names: tuple[str, ...] = ()
         errors = np.empty((len(motion.time), 0))
         way = f"the given motion of {model.name or 'its .osim'}"
-        if take.markers is not None and _has_markers(model, take.markers):
-            matching = match(model, take.markers.names)
+        matching = None if take.markers is None else _matched(model, take.markers)
+        if take.markers is not None and matching is not None:
             names, errors = _errors_of(matching.osim, motion, matching.renamed(take.markers))
             told = np.ones(len(model.coordinates), np.bool_)
             of_model, _ = trusted(matching.osim, names, errors, told)
@@ -141,7 +141,7 @@ class Solver:
         try:
             sized = self._sized(self.osim)
         except D3keError:
-            if model is None or not _has_markers(model, markers):
+            if model is None or _matched(model, markers) is None:
                 raise
             own = self._sized(model)
             motion, _ = _kinematics(own, markers)
@@ -241,12 +241,12 @@ def _filled(motion: Motion) -> tuple[Array, Flags]:
     return q, known
 
 
-def _has_markers(model: OsimModel, markers: MarkerData) -> bool:
+def _matched(model: OsimModel, markers: MarkerData) -> Matching | None:
+    """Which markers of a model were recorded, None where too few were."""
     try:
-        match(model, markers.names)
+        return match(model, markers.names)
     except D3keError:
-        return False
-    return True
+        return None
 
 
 def _errors_of(

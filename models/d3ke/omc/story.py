@@ -23,8 +23,8 @@ class Curve(NamedTuple):
 class FilmStory:
     """A camera's video of a take.
 
-    frames: that became samples, of `filmed`. offset_s, drift, uncertainty_s: of the clocks; match:
-    how well landmarks and markers agree, by offset in s. view: where the camera came from;
+    frames: that became samples, of `filmed`. offset_s: between the clocks, which `clock` tells of;
+    match: how well landmarks and markers agree, by offset in s. view: where the camera came from;
     mismatch: of landmarks and projected skeleton, as a part of the person's height; pictures: JPEG
     files with the skeleton drawn, base64.
     """
@@ -34,8 +34,6 @@ class FilmStory:
     frames: int
     filmed: int
     offset_s: float
-    drift: float
-    uncertainty_s: float
     clock: str
     match: Curve
     view: str
