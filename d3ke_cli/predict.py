@@ -17,7 +17,8 @@ from d3ke_cli.console import (
 )
 
 if TYPE_CHECKING:
-    from d3ke.predict import PredictOptions, PredictResult
+    from d3ke.predict import PredictResult
+    from d3ke.predict_options import PredictOptions
 
 STDOUT = Path("-")
 
@@ -52,7 +53,7 @@ def predict(
         raise OptionError("--fov and --calibration both tell of the lens. Give one of them.")
     if output == STDOUT and (as_json or overlay or len(clips) > 1):
         raise OptionError("-o - writes one clip's .mot alone. Leave out --json and --overlay.")
-    from d3ke.predict import PredictOptions
+    from d3ke.predict_options import PredictOptions
 
     wanted = PredictOptions(
         weights=weights,

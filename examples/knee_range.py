@@ -2,7 +2,8 @@
 
 import sys
 
-from d3ke.predict import PredictOptions, predict
+from d3ke.predict import predict
+from d3ke.predict_options import PredictOptions
 
 CUTOFF_HZ = 6.0  # low-pass, usual for gait
 

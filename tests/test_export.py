@@ -12,7 +12,8 @@ from d3ke.export import Sampling, bridged, export, gap_warnings, sampled, scaled
 from d3ke.motion.c3d import read_c3d
 from d3ke.motion.opensim_files import read_markers, read_motion
 from d3ke.posing import posed
-from d3ke.predict import PredictOptions, Seen, in_ground
+from d3ke.predict import Seen, in_ground
+from d3ke.predict_options import PredictOptions
 from d3ke.prediction import Prediction
 from d3ke.skeleton import default_model
 from d3ke.skeleton.kinematics import SkeletalModel

@@ -10,7 +10,8 @@ import pytest
 from numpy.typing import NDArray
 
 from d3ke.errors import D3keError
-from d3ke.predict import PredictOptions, Seen, in_ground
+from d3ke.predict import Seen, in_ground
+from d3ke.predict_options import PredictOptions
 from d3ke.prediction import Prediction
 from d3ke.report.overlay import LEFT, MIDDLE, RIGHT, Drawing, bones_of, draw_skeleton, write_overlay
 from d3ke.skeleton import default_model

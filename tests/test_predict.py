@@ -21,15 +21,8 @@ from d3ke.network.image_network import ImageD3KE
 from d3ke.network.inference import Regression
 from d3ke.network.landmark_network import LandmarkD3KE
 from d3ke.network.scale_groups import symmetric_groups
-from d3ke.predict import (
-    PredictOptions,
-    PredictResult,
-    Seen,
-    in_ground,
-    predict,
-    predict_clip,
-    predict_clips,
-)
+from d3ke.predict import PredictResult, Seen, in_ground, predict, predict_clip, predict_clips
+from d3ke.predict_options import PredictOptions
 from d3ke.prediction import Prediction
 from d3ke.progress import Silent
 from d3ke.skeleton import default_model

@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 
 from d3ke.errors import D3keError
-from d3ke.predict import PredictOptions, Seen, in_ground
+from d3ke.predict import Seen, in_ground
+from d3ke.predict_options import PredictOptions
 from d3ke.prediction import Prediction, read_meta
 from d3ke.skeleton import default_model
 from tests.scenes import camera_at, scene, squat

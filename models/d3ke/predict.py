@@ -2,18 +2,17 @@
 
 import os
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from d3ke import __version__
 from d3ke.balance import SUSPECT_DEG
-from d3ke.errors import D3keError, OptionError
+from d3ke.errors import D3keError
 from d3ke.export import (
-    FILTER_HZ,
     LONGEST_GAP_S,
     Sampling,
     gap_warnings,
@@ -21,9 +20,8 @@ from d3ke.export import (
     sampled,
     write_files,
 )
-from d3ke.files import content_hash
 from d3ke.heard import Heard
-from d3ke.network.checkpoint import DEFAULT, load_weights
+from d3ke.network.checkpoint import load_weights
 from d3ke.network.d3ke import D3KE
 from d3ke.network.device import choose_device
 from d3ke.network.fused import LOOKS_HZ, FusedD3KE
@@ -32,6 +30,7 @@ from d3ke.network.landmark_network import LandmarkD3KE
 from d3ke.outputs import check_writable, names_of, replacing_all, stem_of, with_suffixes
 from d3ke.place import Placement, place, standing_height, up_in_camera
 from d3ke.posing import posed
+from d3ke.predict_options import PredictOptions
 from d3ke.prediction import Prediction
 from d3ke.progress import Progress, Silent
 from d3ke.report.overlay import write_overlay
@@ -40,61 +39,7 @@ from d3ke.skeleton.kinematics import SkeletalModel
 from d3ke.skeleton.osim import OsimModel
 from d3ke.vision.camera import Camera, camera_of
 from d3ke.vision.person import PersonTrack, track_person
-from d3ke.vision.rules import Rule
 from d3ke.vision.video import Video
-
-Precision = Literal["auto", "bf16", "fp32"]
-
-HEIGHTS_M = (0.4, 2.6)  # of people who stand: a small toddler, and the tallest ever measured
-MOST_PITCH_DEG = 80.0  # beyond, nobody's feet are seen and heading has no meaning
-
-
-@dataclass(frozen=True)
-class PredictOptions:
-    """How to predict.
-
-    weights: a name, a file or a run's folder. height_m: standing height, which sets the scale.
-    fov_deg: the camera's field of view over the longer side. calibration: a file with the
-    camera's figures. pitch_deg: how far the camera looks down. person: whom to follow.
-    landmark_model: another BlazePose network. filter_hz: low-pass of .mot and .trc, 0 = off.
-    rate_hz: theirs, by default the clip's. device: auto, cpu or cuda. precision: of a backbone:
-    bf16, fp32, or auto: bf16 where the device computes in it. overlay: write the video with the
-    skeleton, too. resume: leave alone what is done already.
-    Raises OptionError for what no camera or person could be.
-    """
-
-    weights: str = DEFAULT
-    height_m: float | None = None
-    fov_deg: float | None = None
-    calibration: Path | None = None
-    pitch_deg: float | None = None
-    person: Rule = "largest"
-    landmark_model: Path | None = None
-    filter_hz: float = FILTER_HZ
-    rate_hz: float | None = None
-    device: str = "auto"
-    precision: Precision = "auto"
-    overlay: bool = False
-    resume: bool = False
-
-    def __post_init__(self) -> None:
-        if self.height_m is not None and not HEIGHTS_M[0] <= self.height_m <= HEIGHTS_M[1]:
-            raise OptionError(_unlikely_height(self.height_m))
-        if self.pitch_deg is not None and not abs(self.pitch_deg) <= MOST_PITCH_DEG:
-            raise OptionError(
-                f"a pitch of {self.pitch_deg:g} deg: give one from -{MOST_PITCH_DEG:g} (the camera "
-                f"looks up) to {MOST_PITCH_DEG:g} (it looks down)."
-            )
-        Sampling(self.rate_hz, self.filter_hz)
-
-    def told(self) -> dict[str, Any]:
-        """As the result tells it: files by what they hold, not by where they are."""
-        told = {
-            name: value for name, value in asdict(self).items() if name not in {"resume", "weights"}
-        }
-        for name in ("calibration", "landmark_model"):
-            told[name] = content_hash(told[name]) if told[name] is not None else None
-        return told
 
 
 class Scene(NamedTuple):
@@ -341,13 +286,6 @@ def _tilt_warnings(prediction: Prediction, options: PredictOptions) -> list[str]
         f"it seems to look {'up' if pitch < 0 else 'down'} by {abs(pitch)} deg (--pitch {pitch}), "
         f"turned {'left' if roll < 0 else 'right'} by {abs(roll)} deg (keep it upright)"
     ]
-
-
-def _unlikely_height(height_m: float) -> str:
-    guess = next((h for h in (height_m / 100, height_m * 0.3048) if 1.0 <= h <= 2.3), None)
-    meant = f" Did you mean {guess:.2f}?" if guess else ""
-    low, high = HEIGHTS_M
-    return f"a height of {height_m:g}: it is given in metres, from {low} to {high}.{meant}"
 
 
 def _targets(clip: Path, output: Path, options: PredictOptions) -> dict[str, Path]:

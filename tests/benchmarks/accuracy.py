@@ -17,7 +17,8 @@ import pandas as pd
 from d3ke.evaluate import Evaluation, evaluate, over_clips
 from d3ke.network.checkpoint import DEFAULT, load_weights
 from d3ke.network.d3ke import D3KE
-from d3ke.predict import PredictOptions, predict_clip
+from d3ke.predict import predict_clip
+from d3ke.predict_options import PredictOptions
 
 SETS = {
     "development clips (chosen on)": ("cmbbe_squats", "cmbbe_jump_high_knees", "cmbbe_jump"),

@@ -24,7 +24,8 @@ from d3ke.motion.filters import lowpass
 from d3ke.network.checkpoint import DEFAULT, load_weights
 from d3ke.network.d3ke import D3KE
 from d3ke.network.mirror import coordinate_signs, swap_of
-from d3ke.predict import PredictOptions, predict
+from d3ke.predict import predict
+from d3ke.predict_options import PredictOptions
 from d3ke.prediction import Prediction
 from d3ke.vision.video import Frame, Video
 

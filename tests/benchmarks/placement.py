@@ -18,7 +18,8 @@ from numpy.typing import NDArray
 from d3ke.motion.names import to_names
 from d3ke.motion.opensim_files import read_motion
 from d3ke.network.checkpoint import DEFAULT
-from d3ke.predict import PredictOptions, predict
+from d3ke.predict import predict
+from d3ke.predict_options import PredictOptions
 from d3ke.prediction import Prediction
 from d3ke.skeleton.kinematics import SkeletalModel
 from d3ke.skeleton.osim import OsimModel
