@@ -8,7 +8,7 @@ RUN pip wheel --no-cache-dir --no-deps --wheel-dir /wheels /source
 FROM python:3.11-slim-bookworm
 # EGL draws synthetic people; nothing else needs more than Python.
 RUN apt-get update \
-    && apt-get install -y --no-install-recommends libegl1 libgl1-mesa-dri \
+    && apt-get install -y --no-install-recommends libegl1 libgl1 libgl1-mesa-dri \
     && rm -rf /var/lib/apt/lists/*
 COPY --from=build /wheels /wheels
 # Another index, such as PyTorch's own for CPUs, makes an image without CUDA, 4 GB smaller.

@@ -121,7 +121,9 @@ class Sightless(MadePeople):
     """Has nothing to draw with."""
 
     def make(self, plan: ClipPlan) -> Clip:
-        raise D3keError("no EGL here: nothing can be drawn. Install libegl1 and libgl1-mesa-dri.")
+        raise D3keError(
+            "no EGL here: nothing can be drawn. Install libegl1, libgl1 and libgl1-mesa-dri."
+        )
 
     def film(self, plan: ClipPlan, longer_side: int, whole: bool = False) -> Film:
         return super().film(plan, longer_side, whole)._replace(frames=self._unseen())

@@ -41,7 +41,8 @@ def open_renderer() -> "GlRenderer":
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise D3keError(
             f"EGL: no OpenGL 3.3 without a screen ({reason}). On Debian or Ubuntu run "
-            f"`apt-get install libegl1 libgl1-mesa-dri`, or install the graphics card's driver."
+            "`apt-get install libegl1 libgl1 libgl1-mesa-dri`, or install the graphics card's "
+            "driver."
         ) from error
     return GlRenderer(context)
 
