@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from d3ke.errors import D3keError
 from d3ke.motion.motion import Motion
+from d3ke.statistics import NORMAL_95, multiple_correlation
 
 Array = NDArray[np.float64]
 
@@ -43,7 +44,8 @@ class Errors(NamedTuple):
 
     frames: how many were compared. bias: the mean error, predicted minus true. unbiased_rmse: the
     rmse without it. rom: range of motion, predicted minus true. r: Pearson's correlation, NaN for
-    a constant.
+    a constant. cmc: multiple correlation (see statistics.multiple_correlation). sd: of the errors,
+    as a sample's.
     """
 
     frames: int
@@ -53,6 +55,13 @@ class Errors(NamedTuple):
     unbiased_rmse: float
     rom: float
     r: float
+    cmc: float
+    sd: float
+
+    @property
+    def limits(self) -> tuple[float, float]:
+        """Limits of agreement: 95 % of this clip's frames lie within, were they normal."""
+        return self.bias - NORMAL_95 * self.sd, self.bias + NORMAL_95 * self.sd
 
 
 @dataclass(frozen=True)
@@ -101,6 +110,7 @@ def errors_between(predicted: Array, true: Array, angles: bool = True) -> Errors
     if angles:
         error = np.rad2deg(wrapped(error))
         predicted, true = np.rad2deg(np.unwrap(predicted)), np.rad2deg(np.unwrap(true))
+    both = np.stack([true + error, true])  # (2, T), no whole turns between them
     bias = float(error.mean())
     moving = min(np.ptp(predicted), np.ptp(true)) > 1e-9
     return Errors(
@@ -111,6 +121,8 @@ def errors_between(predicted: Array, true: Array, angles: bool = True) -> Errors
         unbiased_rmse=float(np.sqrt(((error - bias) ** 2).mean())),
         rom=float(np.ptp(predicted) - np.ptp(true)),
         r=float(np.corrcoef(predicted, true)[0, 1]) if moving else math.nan,
+        cmc=multiple_correlation([both]),
+        sd=float(error.std(ddof=1)) if len(error) > 1 else math.nan,
     )
 
 

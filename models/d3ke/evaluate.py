@@ -282,6 +282,9 @@ def _in_degrees(errors: Errors) -> dict[str, Any]:
         "unbiased_rmse_deg": errors.unbiased_rmse,
         "rom_error_deg": errors.rom,
         "r": errors.r,
+        "cmc": errors.cmc,
+        "limits_low_deg": errors.limits[0],
+        "limits_high_deg": errors.limits[1],
     }
 
 
