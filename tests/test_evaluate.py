@@ -14,8 +14,9 @@ from scipy.spatial.transform import Rotation
 
 from d3ke.agreement import GROUPS, best_lag, errors_between, wrapped
 from d3ke.errors import D3keError
-from d3ke.evaluate import MEAN_POSE_DEG, evaluate, over_clips
+from d3ke.evaluate import evaluate, over_clips
 from d3ke.evaluate_markers import evaluate_markers
+from d3ke.mean_pose import MEAN_POSE_DEG
 from d3ke.motion.markers import MarkerData
 from d3ke.motion.motion import Motion
 from d3ke.motion.names import POSE2SIM, to_names

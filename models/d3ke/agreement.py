@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from d3ke.errors import D3keError
 from d3ke.motion.motion import Motion
+from d3ke.planes import JOINTS, PLANES, joint_of, plane_of
 from d3ke.statistics import NORMAL_95, multiple_correlation
 
 Array = NDArray[np.float64]
@@ -86,6 +87,21 @@ class Comparison:
         """Mean over each group's coordinates."""
         mae = {name: errors.mae for name, errors in self.coordinates.items()}
         return {group: mean_of(mae, names) for group, names in GROUPS.items()}
+
+    @property
+    def planes(self) -> dict[str, float]:
+        """Mean over the coordinates of each plane that has some."""
+        return self._means(plane_of, PLANES)
+
+    @property
+    def joints(self) -> dict[str, float]:
+        """Mean over the coordinates of each joint that has some."""
+        return self._means(joint_of, JOINTS)
+
+    def _means(self, part_of: Callable[[str], str], parts: Iterable[str]) -> dict[str, float]:
+        mae = {name: errors.mae for name, errors in self.coordinates.items()}
+        means = {part: mean_of(mae, [n for n in mae if part_of(n) == part]) for part in parts}
+        return {part: value for part, value in means.items() if not math.isnan(value)}
 
 
 def mean_of(values: Mapping[str, float], names: Iterable[str]) -> float:

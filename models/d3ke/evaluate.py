@@ -7,7 +7,7 @@ nobody knows before the measurement. A method that is no better than these has s
 
 import math
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -18,9 +18,15 @@ from scipy.spatial.transform import Rotation
 from d3ke import agreement
 from d3ke.agreement import GROUPS, Comparison, Errors
 from d3ke.errors import D3keError
+from d3ke.evaluation_json import baseline_json, comparison_json, errors_json, in_degrees, turn_json
+from d3ke.gait import GaitEvaluation, evaluate_gait
+from d3ke.mean_pose import mean_pose_deg
 from d3ke.motion.motion import Motion
 from d3ke.motion.names import GAIT2392, common, family_of
-from d3ke.recordings import load_motion
+from d3ke.planes import TRANSVERSE, joint_of, plane_of
+from d3ke.recordings import load_model, load_motion
+from d3ke.skeleton.osim import OsimModel
+from d3ke.statistics import band
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -28,24 +34,11 @@ if TYPE_CHECKING:
 Array = NDArray[np.float64]
 Source = Motion | str | os.PathLike[str]
 
-# The mean posture of walking, deg, both sides alike; other coordinates are 0.
-# Source: the mean of 19 recorded walks (nimblephysics, opensim-core, CMU, DeepMimic), arms of 16.
-MEAN_POSE_DEG = {
-    "hip_flexion": 13.0,
-    "hip_adduction": -1.0,
-    "hip_rotation": -2.0,
-    "knee_angle": 31.0,
-    "ankle_angle": 6.0,
-    "lumbar_extension": -8.0,
-    "arm_flex": -5.0,
-    "arm_add": -10.0,
-    "elbow_flex": 42.0,
-    "pro_sup": 49.0,
-}
 TURNS = ("pelvis_tilt", "pelvis_list", "pelvis_rotation")
 PLACES = ("pelvis_tx", "pelvis_ty", "pelvis_tz")
 SWAPPED = 0.6  # sides are called swapped where exchanging them leaves less than this of the error
 SWAPPED_DEG = 3.0  # and saves more than this
+UNLIKE = 0.2  # median correlation below which two motions are hardly of the same trial
 
 
 @dataclass(frozen=True)
@@ -53,11 +46,13 @@ class Pelvis:
     """The pelvis, with heading and origin of the two grounds aligned.
 
     turns: degrees. places: mm. heading_deg: by how much the prediction's ground was turned about Y.
+    own_mean: what the reference is off its own mean, deg or mm: a constant's mean absolute error.
     """
 
     turns: dict[str, Errors]
     places: dict[str, Errors]
     heading_deg: float
+    own_mean: dict[str, float]
 
 
 @dataclass(frozen=True)
@@ -66,7 +61,8 @@ class Evaluation:
 
     best, zero: at the best lag and at none. baselines: constant postures in the frames of `best`.
     observed: False where the prediction says that a coordinate was not measured.
-    predicted, reference: the compared rotations on common times, at the best lag.
+    predicted, reference: the compared rotations on common times, at the best lag. gait: None where
+    nobody walks. notes: what a reader has to know, though nothing is wrong.
     """
 
     best: Comparison
@@ -76,21 +72,22 @@ class Evaluation:
     observed: dict[str, bool]
     predicted: Motion
     reference: Motion
+    gait: GaitEvaluation | None
     warnings: tuple[str, ...]
+    notes: tuple[str, ...]
 
     def to_json(self) -> dict[str, Any]:
         """The figures at the best lag, and behind them lag 0, baselines and pelvis."""
         return {
             "lag_s": self.best.lag_s,
-            **_comparison_json(self.best),
-            "lag_0": _comparison_json(self.zero),
-            "baselines": {
-                name: {"mean_mae_deg": found.mean_mae_deg, "groups": _groups_json(found)}
-                for name, found in self.baselines.items()
-            },
+            **comparison_json(self.best),
+            "lag_0": comparison_json(self.zero),
+            "baselines": {name: baseline_json(found) for name, found in self.baselines.items()},
             "pelvis": _pelvis_json(self.pelvis),
             "not_observed": [name for name, seen in self.observed.items() if not seen],
+            "gait": self.gait.to_json() if self.gait else None,
             "warnings": list(self.warnings),
+            "notes": list(self.notes),
         }
 
     def to_frame(self) -> "pd.DataFrame":
@@ -100,9 +97,12 @@ class Evaluation:
         rows = {
             name: {
                 "group": next((group for group, names in GROUPS.items() if name in names), "other"),
-                **_in_degrees(errors),
+                **in_degrees(errors),
                 **{f"{key}_mae_deg": self._mae(found, name) for key, found in self._others()},
                 "observed": self.observed.get(name, True),
+                "band": band(errors.rmse),
+                "plane": plane_of(name),
+                "joint": joint_of(name),
             }
             for name, errors in self.best.coordinates.items()
         }
@@ -110,13 +110,22 @@ class Evaluation:
 
     def groups_frame(self) -> "pd.DataFrame":
         """A pandas table of mean absolute errors in degrees, one row a group, `all` last."""
+        return self._means(lambda found: {**found.groups, "all": found.mean_mae_deg}, "group")
+
+    def planes_frame(self) -> "pd.DataFrame":
+        """The same, one row a plane: sagittal, frontal and transverse, as far as there are."""
+        return self._means(lambda found: found.planes, "plane")
+
+    def joints_frame(self) -> "pd.DataFrame":
+        """The same, one row a joint."""
+        return self._means(lambda found: found.joints, "joint")
+
+    def _means(self, means: "Callable[[Comparison], dict[str, float]]", of: str) -> "pd.DataFrame":
         import pandas as pd
 
         columns = {"mae_deg": self.best} | {f"{k}_mae_deg": found for k, found in self._others()}
-        rows = {
-            column: {**found.groups, "all": found.mean_mae_deg} for column, found in columns.items()
-        }
-        return pd.DataFrame(rows).rename_axis("group")
+        rows = {column: means(found) for column, found in columns.items()}
+        return pd.DataFrame(rows).rename_axis(of)
 
     def _others(self) -> list[tuple[str, Comparison]]:
         return [("lag_0", self.zero), *self.baselines.items()]
@@ -126,15 +135,25 @@ class Evaluation:
         return found.coordinates[name].mae if name in found.coordinates else math.nan
 
 
-def evaluate(prediction: Source, reference: Source, lag: float | str = "auto") -> Evaluation:
+def evaluate(
+    prediction: Source,
+    reference: Source,
+    lag: float | str = "auto",
+    model: str | os.PathLike[str] | None = None,
+) -> Evaluation:
     """Compare a motion with a reference.
 
     prediction, reference: a Motion, or a .mot, .sto or .npz of `d3ke predict`. lag: seconds by
     which the prediction is late, or "auto" to search. Names and signs are those of the default
-    skeleton, whatever family either file is of.
+    skeleton, whatever family either file is of. model: the .osim on which the reference's feet
+    are placed; by default the one of the same name beside each file.
     Raises D3keError: unreadable files, no coordinate or no time in common.
     """
     warnings: list[str] = []
+    models = (
+        load_model(prediction, warnings.append),
+        OsimModel.from_file(model) if model else load_model(reference, warnings.append),
+    )
     found, observed = load_motion(prediction, warnings.append)
     true, _ = load_motion(reference, warnings.append)
     found = _translated(found, "prediction", warnings)
@@ -145,16 +164,20 @@ def evaluate(prediction: Source, reference: Source, lag: float | str = "auto") -
     lag_s = agreement.motion_lag(found, true, names) if lag == "auto" else float(lag)
     moved, wanted = agreement.at_lag(found, true, lag_s, names)
     best = agreement.compare(moved, wanted, lag_s)
-    warnings += _doubts(moved, wanted, best, lag == "auto")
+    baselines = _baselines(moved, wanted, lag_s)
+    warnings += _doubts(moved, wanted, best, baselines, lag == "auto")
+    gait, notes = evaluate_gait(found, true, lag_s, wanted.names, models)
     return Evaluation(
         best=best,
         zero=agreement.compare(*agreement.at_lag(found, true, 0.0, names), 0.0),
-        baselines=_baselines(moved, wanted, lag_s),
+        baselines=baselines,
         pelvis=_pelvis(found, true, lag_s),
         observed={name: observed.get(name, True) for name in names},
         predicted=moved,
         reference=wanted,
+        gait=gait,
         warnings=tuple(warnings),
+        notes=(*_of_statistics(best), *notes),
     )
 
 
@@ -210,9 +233,7 @@ def _baselines(moved: Motion, true: Motion, lag_s: float) -> dict[str, Compariso
     both = ~(np.isnan(moved.q) | np.isnan(true.q))
     counts = np.maximum(both.sum(axis=0), 1)
     own = np.where(both, np.where(both, true.unwrapped().q, 0).sum(axis=0) / counts, np.nan)
-    prior = [
-        MEAN_POSE_DEG.get(name.removesuffix("_r").removesuffix("_l"), 0) for name in true.names
-    ]
+    prior = [mean_pose_deg(name) for name in true.names]
     constant = np.where(both, np.deg2rad(prior), np.nan)
     return {
         "mean_pose": agreement.compare(replace(true, q=constant), true, lag_s),
@@ -220,8 +241,36 @@ def _baselines(moved: Motion, true: Motion, lag_s: float) -> dict[str, Compariso
     }
 
 
-def _doubts(moved: Motion, true: Motion, best: Comparison, searched: bool) -> list[str]:
+def _of_statistics(best: Comparison) -> list[str]:
+    """What has to be known of the figures themselves."""
+    notes = [
+        "limits of agreement: of this clip's frames, which follow each other; for other clips and "
+        "people they need several of them."
+    ]
+    turned = [name for name in best.coordinates if plane_of(name) == TRANSVERSE]
+    if turned:
+        notes.insert(
+            0,
+            f"{', '.join(turned)}: in the transverse plane references themselves agree least with "
+            "each other (McGinley et al. 2009): do not read single degrees.",
+        )
+    return notes
+
+
+def _doubts(
+    moved: Motion,
+    true: Motion,
+    best: Comparison,
+    baselines: Mapping[str, Comparison],
+    searched: bool,
+) -> list[str]:
     doubts = []
+    alike = [e.r for e in best.coordinates.values() if not math.isnan(e.r)]
+    no_better = best.mean_mae_deg > baselines["own_mean"].mean_mae_deg
+    if alike and no_better and float(np.median(alike)) < UNLIKE:
+        doubts.append(
+            "the two hardly move alike at any lag: are they of the same person and trial?"
+        )
     if searched and abs(best.lag_s) > agreement.LAG_RANGE_S - agreement.LAG_STEP_S / 2:
         doubts.append(
             f"the best lag, {best.lag_s:g} s, is at the end of the search: do both start together?"
@@ -270,50 +319,26 @@ def _pelvis(found: Motion, true: Motion, lag_s: float) -> Pelvis | None:
             for i, n in enumerate(PLACES)
         },
         math.degrees(heading),
+        {
+            name: float(np.abs(column - column.mean()).mean())
+            for name, column in zip(
+                (*TURNS, *PLACES),
+                np.hstack(
+                    [np.rad2deg(np.unwrap(wanted.q[both, :3], axis=0)), 1e3 * wanted.q[both, 3:]]
+                ).T,
+                strict=True,
+            )
+        },
     )
-
-
-def _in_degrees(errors: Errors) -> dict[str, Any]:
-    return {
-        "frames": errors.frames,
-        "mae_deg": errors.mae,
-        "rmse_deg": errors.rmse,
-        "bias_deg": errors.bias,
-        "unbiased_rmse_deg": errors.unbiased_rmse,
-        "rom_error_deg": errors.rom,
-        "r": errors.r,
-        "cmc": errors.cmc,
-        "limits_low_deg": errors.limits[0],
-        "limits_high_deg": errors.limits[1],
-    }
-
-
-def _errors_json(errors: Errors, unit: str) -> dict[str, Any]:
-    values = {key.replace("_deg", f"_{unit}"): value for key, value in _in_degrees(errors).items()}
-    return {key: _number(value) for key, value in values.items()}
-
-
-def _comparison_json(found: Comparison) -> dict[str, Any]:
-    return {
-        "frames": found.frames,
-        "mean_mae_deg": found.mean_mae_deg,
-        "groups": _groups_json(found),
-        "coordinates": {n: _errors_json(e, "deg") for n, e in found.coordinates.items()},
-    }
-
-
-def _groups_json(found: Comparison) -> dict[str, float | None]:
-    return {group: _number(value) for group, value in found.groups.items()}
 
 
 def _pelvis_json(pelvis: Pelvis | None) -> dict[str, Any] | None:
     if pelvis is None:
         return None
-    turns = {name: _errors_json(errors, "deg") for name, errors in pelvis.turns.items()}
-    places = {name: _errors_json(errors, "mm") for name, errors in pelvis.places.items()}
+    turns = {name: turn_json(name, errors) for name, errors in pelvis.turns.items()}
+    places = {name: errors_json(errors, "mm") for name, errors in pelvis.places.items()}
+    for name, mae in pelvis.own_mean.items():
+        (turns if name in turns else places)[name][
+            "own_mean_mae_deg" if name in turns else "own_mean_mae_mm"
+        ] = mae
     return {"heading_deg": pelvis.heading_deg, "coordinates": turns | places}
-
-
-def _number(value: float) -> float | None:
-    """JSON has no NaN."""
-    return None if math.isnan(value) else value

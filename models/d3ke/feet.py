@@ -34,10 +34,14 @@ class Feet(NamedTuple):
     toes: Array
 
 
-def has_feet(motion: Motion, osim: OsimModel) -> bool:
-    """Whether the motion moves the model's feet."""
-    bodies = {PELVIS, *HEELS, *TOES}
-    return bodies <= set(osim.body_names) and set(NEEDED) <= set(common(motion).names)
+def has_feet(osim: OsimModel) -> bool:
+    """Whether the model has a pelvis and feet under the names that are looked for."""
+    return {PELVIS, *HEELS, *TOES, "femur_r", "talus_r"} <= set(osim.body_names)
+
+
+def moves_feet(motion: Motion) -> bool:
+    """Whether the motion tells how hips and knees bend."""
+    return set(NEEDED) <= set(common(motion).names)
 
 
 def feet_of(motion: Motion, osim: OsimModel) -> Feet:

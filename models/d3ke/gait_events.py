@@ -52,12 +52,12 @@ class Gait(NamedTuple):
 
 
 class Matched(NamedTuple):
-    """Events of two motions. errors_s: of those that both have, the first minus the second.
+    """Events that two motions have. pairs: (P, 2) positions, in the first and in the second.
 
     missed: only the second has them. extra: only the first does.
     """
 
-    errors_s: Array
+    pairs: NDArray[np.int64]
     missed: int
     extra: int
 
@@ -103,13 +103,13 @@ def find_gait(feet: Feet) -> Gait | None:
 def matched(found: Array, true: Array) -> Matched:
     """Events that are each other's nearest, and within 0.2 s. found, true: s, rising."""
     if not len(found) or not len(true):
-        return Matched(np.zeros(0), len(true), len(found))
-    apart = found[:, None] - true
-    nearest = np.abs(apart).argmin(axis=0)
-    mutual = np.abs(apart).argmin(axis=1)[nearest] == np.arange(len(true))
-    errors = apart[nearest, np.arange(len(true))]
-    kept = mutual & (np.abs(errors) <= MATCHED_S)
-    return Matched(errors[kept], int((~kept).sum()), len(found) - int(kept.sum()))
+        return Matched(np.zeros((0, 2), np.int64), len(true), len(found))
+    apart = np.abs(found[:, None] - true)
+    nearest = apart.argmin(axis=0)
+    order = np.arange(len(true))
+    kept = (apart.argmin(axis=1)[nearest] == order) & (apart[nearest, order] <= MATCHED_S)
+    pairs = np.stack([nearest[kept], order[kept]], axis=1)
+    return Matched(pairs, len(true) - len(pairs), len(found) - len(pairs))
 
 
 def _peaks(time: Array, values: Array) -> Array:

@@ -10,6 +10,7 @@ from d3ke.motion.markers import MarkerData
 from d3ke.motion.motion import Motion
 from d3ke.motion.opensim_files import read_markers, read_motion
 from d3ke.prediction import Prediction
+from d3ke.skeleton.osim import OsimModel
 
 Warn = Callable[[str], None]
 
@@ -32,6 +33,24 @@ def load_motion(
         flags = zip(found.coordinate_names, found.observed, strict=True)
         return found.motion(), {name: bool(flag) for name, flag in flags}
     raise D3keError(f"{path}: holds no joint angles. Pass a .mot, .sto or .npz.")
+
+
+def load_model(source: Motion | str | os.PathLike[str], warn: Warn) -> OsimModel | None:
+    """The model of a motion: in the .npz of `d3ke predict`, or the .osim of the same name beside.
+
+    None where there is neither, and, with a warning, where the .osim cannot be read.
+    """
+    if isinstance(source, Motion):
+        return None
+    path = Path(source)
+    if path.suffix.lower() == ".npz":
+        return Prediction.load(path).model()
+    beside = path.with_suffix(".osim")
+    try:
+        return OsimModel.from_file(beside) if beside.is_file() else None
+    except D3keError as error:
+        warn(f"{error} It is not used to place feet.")
+        return None
 
 
 def load_markers(source: MarkerData | str | os.PathLike[str], warn: Warn) -> MarkerData:

@@ -187,6 +187,6 @@ class _Squares:
 
 
 def _ratio(above: Array, below: Array) -> Array:
-    """above / below, not below 0; 0 where there is nothing to divide by."""
+    """The quotient, not below 0; 0 where there is nothing to divide by."""
     safe = np.where(below > 0, below, 1.0)
     return np.where(below > 0, np.maximum(above, 0) / safe, 0.0)
