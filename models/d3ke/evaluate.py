@@ -319,17 +319,15 @@ def _pelvis(found: Motion, true: Motion, lag_s: float) -> Pelvis | None:
             for i, n in enumerate(PLACES)
         },
         math.degrees(heading),
-        {
-            name: float(np.abs(column - column.mean()).mean())
-            for name, column in zip(
-                (*TURNS, *PLACES),
-                np.hstack(
-                    [np.rad2deg(np.unwrap(wanted.q[both, :3], axis=0)), 1e3 * wanted.q[both, 3:]]
-                ).T,
-                strict=True,
-            )
-        },
+        _off_own_mean(wanted.q[both]),
     )
+
+
+def _off_own_mean(q: Array) -> dict[str, float]:
+    """What the pelvis is off its own mean: mean absolute, deg and mm. q: (T, 6)."""
+    values = np.hstack([np.rad2deg(np.unwrap(q[:, :3], axis=0)), 1e3 * q[:, 3:]])
+    off = np.abs(values - values.mean(axis=0)).mean(axis=0)
+    return dict(zip((*TURNS, *PLACES), off.tolist(), strict=True))
 
 
 def _pelvis_json(pelvis: Pelvis | None) -> dict[str, Any] | None:

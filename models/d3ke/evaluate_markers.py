@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.spatial.transform import Rotation
 
 from d3ke.agreement import MAX_GAP_S, best_lag, spoken, turn_about_y
 from d3ke.errors import D3keError
@@ -18,28 +19,40 @@ if TYPE_CHECKING:
     import pandas as pd
 
 Array = NDArray[np.float64]
+LEAST_MARKERS = 3  # of a frame that is turned onto another
 Source = MarkerData | str | os.PathLike[str]
 
 
 class MarkerErrors(NamedTuple):
-    """Distances in mm between a predicted and a measured marker. frames: where both are seen."""
+    """Distances in mm between a predicted and a measured marker. frames: where both are seen.
+
+    rigid_mean_mm, scaled_mean_mm: the mean after each frame's best turn and shift, and size; NaN
+    where no frame has three markers.
+    """
 
     frames: int
     mean_mm: float
     rms_mm: float
+    rigid_mean_mm: float
+    scaled_mean_mm: float
 
 
 @dataclass(frozen=True)
 class MarkerEvaluation:
     """Markers with the same names, at the best lag; zero_mean_mm at no lag.
 
-    mean_mm: over all places, so that a marker counts as often as it is seen.
+    mean_mm: over all places, so that a marker counts as often as it is seen (MPJPE). rigid_mean_mm,
+    scaled_mean_mm: after each frame's best turn and shift, and size (PA-MPJPE). still_mm: those two
+    for markers that keep the mean shape of the measured ones and only follow them.
     """
 
     lag_s: float
     frames: int
     mean_mm: float
     zero_mean_mm: float
+    rigid_mean_mm: float
+    scaled_mean_mm: float
+    still_mm: tuple[float, float]
     markers: dict[str, MarkerErrors]
     warnings: tuple[str, ...]
 
@@ -50,6 +63,14 @@ class MarkerEvaluation:
             "frames": self.frames,
             "mean_error_mm": self.mean_mm,
             "lag_0": {"mean_error_mm": self.zero_mean_mm},
+            "rigid_mean_error_mm": self.rigid_mean_mm,
+            "scaled_mean_error_mm": self.scaled_mean_mm,
+            "baselines": {
+                "own_mean": {
+                    "rigid_mean_error_mm": self.still_mm[0],
+                    "scaled_mean_error_mm": self.still_mm[1],
+                }
+            },
             "markers": {name: errors._asdict() for name, errors in self.markers.items()},
             "warnings": list(self.warnings),
         }
@@ -85,15 +106,26 @@ def evaluate_markers(
             f"no frame has both: the prediction is from {spoken(found.time)}, the reference from "
             f"{spoken(true.time)}. Let both start with the recording."
         )
+    moved = found.at(true.time + lag_s, MAX_GAP_S).xyz
+    rigid, scaled = (1e3 * aligned_distances(moved, true.xyz, size) for size in (False, True))
+    still = np.broadcast_to(mean_shape(true.xyz), true.xyz.shape)
+    still = np.where(np.isnan(moved), np.nan, still)
+    columns = zip(true.names, distances.T, rigid.T, scaled.T, strict=True)
     return MarkerEvaluation(
         lag_s=lag_s,
         frames=int(seen.any(axis=1).sum()),
         mean_mm=float(distances[seen].mean()),
         zero_mean_mm=_mean(1e3 * distances_between(found, true, 0.0)),
+        rigid_mean_mm=_mean(rigid),
+        scaled_mean_mm=_mean(scaled),
+        still_mm=(
+            _mean(1e3 * aligned_distances(still, true.xyz, False)),
+            _mean(1e3 * aligned_distances(still, true.xyz, True)),
+        ),
         markers={
-            name: _errors(column[~np.isnan(column)])
-            for name, column in zip(true.names, distances.T, strict=True)
-            if not np.isnan(column).all()
+            name: _errors(plain, turned, grown)
+            for name, plain, turned, grown in columns
+            if not np.isnan(plain).all()
         },
         warnings=tuple(warnings),
     )
@@ -112,6 +144,52 @@ def distances_between(predicted: MarkerData, true: MarkerData, lag_s: float) -> 
     turn = turn_about_y(heading_between(points, targets))
     aligned = (moved - points.mean(axis=0)) @ turn.T + targets.mean(axis=0)
     return np.asarray(np.linalg.norm(aligned - true.xyz, axis=2))
+
+
+def aligned_distances(moved: Array, true: Array, scaled: bool) -> Array:
+    """Distances after each frame's best turn and shift, and size where `scaled`.
+
+    moved, true: (T, M, 3) m. Returns (T, M) m, NaN where either is missing, and in frames with
+    fewer than three markers.
+    Source: Umeyama 1991; with size it is the alignment behind PA-MPJPE.
+    """
+    seen = ~np.isnan(moved + true).any(axis=2)
+    enough = seen.sum(axis=1) >= LEAST_MARKERS
+    seen &= enough[:, None]
+    count = np.maximum(seen.sum(axis=1), 1)[:, None, None]
+    points, targets = (np.where(seen[..., None], xyz, 0.0) for xyz in (moved, true))
+    points, targets = (
+        np.where(seen[..., None], xyz - xyz.sum(axis=1, keepdims=True) / count, 0.0)
+        for xyz in (points, targets)
+    )
+    left, stretch, right = np.linalg.svd(np.einsum("tmi,tmj->tij", targets, points))
+    handed = np.sign(np.linalg.det(left @ right))
+    left[..., -1] *= handed[:, None]  # a turn, no mirror image
+    stretch[:, -1] *= handed
+    turned = np.einsum("tij,tmj->tmi", left @ right, points)
+    if scaled:
+        spread = (points**2).sum(axis=(1, 2))
+        turned *= (stretch.sum(axis=1) / np.where(spread > 0, spread, 1.0))[:, None, None]
+    return np.where(seen, np.linalg.norm(turned - targets, axis=2), np.nan)
+
+
+def mean_shape(xyz: Array) -> Array:
+    """The mean shape (M, 3) of markers (T, M, 3): each frame laid on the one that shows most."""
+    first = xyz[int((~np.isnan(xyz).any(axis=2)).sum(axis=1).argmax())]
+    laid = np.array([_laid_on(frame, first) for frame in xyz])
+    seen = ~np.isnan(laid)
+    sums = np.where(seen, laid, 0.0).sum(axis=0)
+    return np.asarray(np.where(seen.any(axis=0), sums / np.maximum(seen.sum(axis=0), 1), np.nan))
+
+
+def _laid_on(frame: Array, target: Array) -> Array:
+    """The frame (M, 3), turned and shifted to lie on another; NaN where that cannot be told."""
+    both = ~np.isnan(frame + target).any(axis=1)
+    if both.sum() < LEAST_MARKERS:
+        return np.full(frame.shape, np.nan)
+    middle, goal = frame[both].mean(axis=0), target[both].mean(axis=0)
+    turn, _ = Rotation.align_vectors(target[both] - goal, frame[both] - middle)
+    return np.asarray((frame - middle) @ turn.as_matrix().T + goal)
 
 
 def heading_between(points: Array, targets: Array) -> float:
@@ -137,9 +215,14 @@ def _mean(distances: Array) -> float:
     return float(distances[seen].mean()) if seen.any() else math.nan
 
 
-def _errors(distances: Array) -> MarkerErrors:
+def _errors(plain: Array, rigid: Array, scaled: Array) -> MarkerErrors:
+    distances = plain[~np.isnan(plain)]
     return MarkerErrors(
-        len(distances), float(distances.mean()), float(np.sqrt((distances**2).mean()))
+        len(distances),
+        float(distances.mean()),
+        float(np.sqrt((distances**2).mean())),
+        _mean(rigid),
+        _mean(scaled),
     )
 
 
