@@ -1,4 +1,4 @@
-"""d3ke evaluate: a prediction against a reference, or networks on a data set."""
+"""d3ke evaluate: predictions against references, or networks on a data set."""
 
 import math
 from enum import StrEnum
@@ -8,16 +8,18 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from d3ke.errors import OptionError
-from d3ke_cli.console import ExitStatus, RichProgress, for_each, show_json, show_result
+from d3ke_cli.console import ExitStatus, RichProgress, for_each, show_json, show_line, show_result
 from d3ke_cli.options import Device, Json, OnDevice
 from d3ke_cli.tables import table_of
 
 if TYPE_CHECKING:
     from d3ke.evaluate import Evaluation
     from d3ke.evaluate_data import DataEvaluation
+    from d3ke.evaluate_many import ManyEvaluation
     from d3ke.evaluate_markers import MarkerEvaluation
 
 MARKER_FILES = {".trc", ".c3d"}
+PAIRS = ".csv"
 
 
 class Split(StrEnum):
@@ -39,14 +41,18 @@ class Stage(StrEnum):
 Judged = Annotated[
     Path,
     typer.Argument(
-        metavar="PRED|DATA",
-        help="The prediction: .mot, .sto, .npz; .trc, .c3d. With --weights: a data set's folder.",
+        metavar="PRED|PAIRS|DATA",
+        help="The prediction: .mot, .sto, .npz; .trc, .c3d; or a folder of them. Or a .csv of "
+        "pairs: prediction, reference; clip, subject, activity, lag, model. With --weights: a "
+        "data set's folder.",
     ),
 ]
 Reference = Annotated[
     Path | None,
     typer.Argument(
-        metavar="REF", help="The reference: angles (.mot, .sto) or markers (.trc, .c3d)."
+        metavar="REF",
+        help="The reference: angles (.mot, .sto) or markers (.trc, .c3d); or a folder in which "
+        "files are called as in PRED.",
     ),
 ]
 Lag = Annotated[
@@ -81,6 +87,24 @@ OfStage = Annotated[
 Batch = Annotated[
     int | None, typer.Option("--batch", min=1, help="Frames at a time. [default: 64]")
 ]
+Model = Annotated[
+    Path | None,
+    typer.Option(
+        "--model",
+        metavar="OSIM",
+        help="The scaled model on which the reference's feet are placed. [default: the .osim of "
+        "REF's name, else PRED's, else the default skeleton]",
+    ),
+]
+Report = Annotated[
+    Path | None,
+    typer.Option(
+        "--report",
+        metavar="HTML",
+        help="Write a page, too: tables, curves, Bland-Altman plots, gait cycles. It needs no "
+        "other file.",
+    ),
+]
 Output = Annotated[
     Path | None,
     typer.Option("--output", "-o", metavar="CSV", help="Write the whole table as .csv, too."),
@@ -91,58 +115,104 @@ def evaluate(
     prediction: Judged,
     reference: Reference = None,
     lag: Lag = None,
+    model: Model = None,
     weights: Runs = None,
     split: OfSplit = None,
     stage: OfStage = None,
     batch: Batch = None,
     device: OnDevice = Device.AUTO,
     output: Output = None,
+    report: Report = None,
     as_json: Json = False,
 ) -> ExitStatus:
-    """Compare a motion with a reference, or judge networks on data.
+    """Compare motions with references, or judge networks on data.
 
-    Angles are compared by coordinate, markers by name, at the lag that fits best. Files of any
-    program will do; names and signs of other model families are translated. Networks are judged
-    on people they have not seen, beside the mean pose, with 95 % intervals over people.
+    Angles are compared by coordinate, markers by name, at the lag that fits best; of gait also
+    events, steps and cycles. Files of any program will do; names and signs of other model families
+    are translated. Clips of two folders are paired by name. Networks are judged on people they
+    have not seen, beside the mean pose, with 95 % intervals over people.
     """
-    if (reference is None) == (not weights):
+    table = prediction.suffix.lower() == PAIRS and reference is None and not weights
+    if not table and (reference is None) == (not weights):
         raise typer.BadParameter("give either REF, to compare PRED with, or --weights RUN.")
     of_data = {"split": split, "stage": stage, "batch": batch}
-    for name, value in {"lag": lag}.items() if weights else of_data.items():
+    of_pairs = {"lag": lag, "model": model, "report": report}
+    for name, value in of_pairs.items() if weights else of_data.items():
         if value is not None:
             owner = "PRED and REF" if weights else "--weights"
             raise typer.BadParameter(f"--{name} is for {owner} only.")
+    several = table or (reference is not None and prediction.is_dir() and reference.is_dir())
+    if several and model is not None:
+        raise typer.BadParameter("--model is for one pair: name models in a .csv of pairs.")
     progress = RichProgress()
+    status = []
 
     def work(prediction: Path) -> None:
-        if reference is None:
+        if weights:
             from d3ke.evaluate_data import DataOptions, evaluate_data
 
             wishes: dict[str, Any] = {n: v for n, v in of_data.items() if v is not None}
             options = DataOptions(device=device.value, **wishes)
-            _show(evaluate_data(prediction, weights or (), options, progress), output, as_json)
+            _show(evaluate_data(prediction, weights, options, progress), output, as_json)
+            return
+        found: Evaluation | ManyEvaluation | MarkerEvaluation
+        if several or reference is None:
+            found = _several(prediction, reference, lag or "auto", progress)
+            status.append(ExitStatus.FAILED if found.failed else ExitStatus.DONE)
         else:
-            _show(_compared(prediction, reference, lag or "auto", progress), output, as_json)
+            found = _compared(prediction, reference, lag or "auto", model, progress)
+        for warning in found.warnings:
+            progress.warn(warning)
+        _show(found, output, as_json)
+        if report is not None:
+            _write_page(found, report, prediction)
 
-    return for_each([prediction], work, as_json)
+    return max(for_each([prediction], work, as_json), *status, ExitStatus.DONE)
 
 
 def _compared(
-    prediction: Path, reference: Path, lag: str, progress: RichProgress
+    prediction: Path, reference: Path, lag: str, model: Path | None, progress: RichProgress
 ) -> "Evaluation | MarkerEvaluation":
     from d3ke.evaluate import evaluate as compare_angles
     from d3ke.evaluate_markers import evaluate_markers
 
-    of_markers = reference.suffix.lower() in MARKER_FILES
-    compare = evaluate_markers if of_markers else compare_angles
-    found = compare(prediction, reference, lag if lag == "auto" else _seconds(lag))
-    for warning in found.warnings:
-        progress.warn(warning)
-    return found
+    seconds = lag if lag == "auto" else _seconds(lag)
+    if reference.suffix.lower() in MARKER_FILES:
+        return evaluate_markers(prediction, reference, seconds)
+    return compare_angles(prediction, reference, seconds, model)
+
+
+def _several(
+    prediction: Path, reference: Path | None, lag: str, progress: RichProgress
+) -> "ManyEvaluation":
+    from d3ke.evaluate_many import evaluate_many
+    from d3ke.pairs import pairs_of_folders, pairs_of_table
+
+    if reference is None:
+        pairs = pairs_of_table(prediction)
+    else:
+        pairs = pairs_of_folders(prediction, reference, progress.warn)
+    if lag != "auto":
+        _seconds(lag)
+        pairs = [pair._replace(lag=lag) if pair.lag == "auto" else pair for pair in pairs]
+    return evaluate_many(pairs, lambda clip, error: show_line(f"error: {clip}: {error}"), progress)
+
+
+def _write_page(
+    found: "Evaluation | ManyEvaluation | MarkerEvaluation", report: Path, prediction: Path
+) -> None:
+    from d3ke.evaluate_markers import MarkerEvaluation
+    from d3ke.report.evaluation_page import write_evaluation_page
+
+    if isinstance(found, MarkerEvaluation):
+        raise OptionError("--report: a page is written of angles only, not of markers.")
+    write_evaluation_page(found, report, prediction.stem)
 
 
 def _show(
-    found: "Evaluation | MarkerEvaluation | DataEvaluation", output: Path | None, as_json: bool
+    found: "Evaluation | ManyEvaluation | MarkerEvaluation | DataEvaluation",
+    output: Path | None,
+    as_json: bool,
 ) -> None:
     from d3ke.files import replacing
 

@@ -4,58 +4,35 @@ import math
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    import pandas as pd
+from d3ke_cli import evaluation_tables
 
+if TYPE_CHECKING:
     from d3ke.answer_errors import Figure
     from d3ke.evaluate import Evaluation
     from d3ke.evaluate_data import DataEvaluation, Difference, Estimate
+    from d3ke.evaluate_many import ManyEvaluation
     from d3ke.evaluate_markers import MarkerEvaluation
 
-COLUMNS = {
-    "mae_deg": "MAE",
-    "rmse_deg": "RMSE",
-    "bias_deg": "bias",
-    "unbiased_rmse_deg": "RMSE-bias",
-    "lag_0_mae_deg": "MAE lag 0",
-    "mean_pose_mae_deg": "mean pose",
-    "own_mean_mae_deg": "own mean",
-}
 SUM = "sum"  # the unit of the published body-scale error: of three axes' scales
 COORDINATE = "coordinate"  # a kind of figure
 NOT_TOLD_APART = "not told apart"
 
 
-def table_of(found: "Evaluation | MarkerEvaluation | DataEvaluation") -> str:
+def table_of(
+    found: "Evaluation | ManyEvaluation | MarkerEvaluation | DataEvaluation",
+) -> str:
     """The errors as text, in degrees or millimetres."""
     from d3ke.evaluate import Evaluation
+    from d3ke.evaluate_many import ManyEvaluation
     from d3ke.evaluate_markers import MarkerEvaluation
 
     if isinstance(found, Evaluation):
-        return _angles(found)
-    return _markers(found) if isinstance(found, MarkerEvaluation) else _networks(found)
-
-
-def _angles(found: "Evaluation") -> str:
-    """The errors as text: a line a coordinate, then a line a group."""
-    lines = [
-        _heading("degrees", found.best.frames, found.best.lag_s),
-        "mean pose, own mean: the MAE of a constant walking posture, of the reference's own mean.",
-    ]
-    for frame in (found.to_frame(), found.groups_frame()):
-        shown = frame[[name for name in COLUMNS if name in frame]].rename(columns=COLUMNS)
-        lines += ["", _text(shown)]
-    unseen = [name for name, seen in found.observed.items() if not seen]
-    if unseen:
-        lines += ["", f"Not measured, but a prior's value: {', '.join(unseen)}."]
-    return "\n".join(lines)
-
-
-def _markers(found: "MarkerEvaluation") -> str:
-    """The distances as text: a line a marker."""
-    mean = f"Mean {found.mean_mm:.1f}, at lag 0 {found.zero_mean_mm:.1f}."
-    heading = _heading("millimetres", found.frames, found.lag_s)
-    return "\n".join([heading, mean, "", _text(found.to_frame())])
+        return evaluation_tables.angles(found)
+    if isinstance(found, ManyEvaluation):
+        return evaluation_tables.many(found)
+    if isinstance(found, MarkerEvaluation):
+        return evaluation_tables.markers(found)
+    return _networks(found)
 
 
 def _networks(found: "DataEvaluation") -> str:
@@ -116,15 +93,3 @@ def _strings(rows: "dict[str, dict[str, str]]") -> str:
     import pandas as pd
 
     return pd.DataFrame.from_dict(rows, orient="index").to_string()
-
-
-def _heading(unit: str, frames: int, lag_s: float) -> str:
-    late = "late" if lag_s >= 0 else "early"
-    return (
-        f"Errors in {unit} over {frames} frames; the prediction taken as {abs(lag_s):.2f} s {late}."
-    )
-
-
-def _text(frame: "pd.DataFrame") -> str:
-    frame = frame.rename_axis(None)
-    return frame.to_string(float_format="{:z.1f}".format, na_rep="-")

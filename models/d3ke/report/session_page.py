@@ -1,10 +1,8 @@
 """The page of a session: one HTML file that says how a person's recordings became labels."""
 
-import io
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 from jinja2 import Environment, FileSystemLoader
@@ -14,35 +12,13 @@ from d3ke import __version__
 from d3ke.files import replacing
 from d3ke.omc.story import FilmStory, PersonStory, TakeStory
 from d3ke.omc.trust import LARGEST_ERROR_M
-
-if TYPE_CHECKING:
-    from matplotlib.axes import Axes
+from d3ke.report.plots import BLUE, GRID, ORANGE, RED, plot
 
 TEMPLATES = Path(__file__).parent / "templates"
-INK, SOFT, GRID = "#1d2733", "#5b6b7c", "#dde4ea"
-BLUE, ORANGE, RED = "#2563a8", "#d9822b", "#b3261e"
 MOST_MARKERS = 24  # in a plot: the worst ones
 DOUBTFUL = 0.5  # part of the moments in which a coordinate is trusted, below which it is named
 LIMIT_MM = LARGEST_ERROR_M * 1000
 MOST_MM = 100  # of a plot's height: what is beyond is far off, however far
-STYLE: dict[Any, Any] = {  # matplotlib types a key by its name
-    "font.size": 9,
-    "font.family": "sans-serif",
-    "svg.fonttype": "none",  # text stays text: small, and the reader's own font
-    "svg.hashsalt": "d3ke",  # the same names inside for the same plot
-    "axes.edgecolor": GRID,
-    "axes.labelcolor": INK,
-    "axes.titlelocation": "left",
-    "axes.titlesize": 10,
-    "axes.spines.top": False,
-    "axes.spines.right": False,
-    "axes.grid": True,
-    "grid.color": GRID,
-    "grid.linewidth": 0.6,
-    "xtick.color": SOFT,
-    "ytick.color": SOFT,
-    "legend.frameon": False,
-}
 FACTS = {"height_m": "{:.2f} m", "mass_kg": "{:.1f} kg"}
 
 
@@ -94,7 +70,7 @@ def _take(take: TakeStory) -> _Take:
 
 
 def _residuals(take: TakeStory) -> Markup:
-    with _plot(5.2, 2.6) as (axes, svg):
+    with plot(5.2, 2.6) as (axes, svg):
         axes.plot(*take.worst_mm, color=ORANGE, linewidth=0.9, label="the worst marker")
         axes.plot(*take.residuals_mm, color=BLUE, linewidth=1.4, label="all, RMS")
         axes.axhline(LIMIT_MM, color=RED, linewidth=0.9, linestyle="--", label="trusted below")
@@ -107,7 +83,7 @@ def _residuals(take: TakeStory) -> Markup:
 def _markers(take: TakeStory) -> Markup:
     worst = sorted(take.of_marker_mm.items(), key=lambda pair: -pair[1])[:MOST_MARKERS]
     names, sizes = zip(*reversed(worst), strict=True)
-    with _plot(5.2, 0.9 + 0.16 * len(worst)) as (axes, svg):
+    with plot(5.2, 0.9 + 0.16 * len(worst)) as (axes, svg):
         colours = [RED if size > LIMIT_MM else BLUE for size in sizes]
         axes.barh(range(len(names)), sizes, color=colours, height=0.7)
         axes.set_yticks(range(len(names)), names, fontsize=8)
@@ -120,7 +96,7 @@ def _markers(take: TakeStory) -> Markup:
 def _segments(person: PersonStory) -> Markup:
     parts = person.segments[::-1]
     rows = range(len(parts))
-    with _plot(5.2, 1.4 + 0.28 * len(parts)) as (axes, svg):
+    with plot(5.2, 1.4 + 0.28 * len(parts)) as (axes, svg):
         axes.errorbar(
             [1000 * part.adults_m for part in parts],
             rows,
@@ -139,7 +115,7 @@ def _segments(person: PersonStory) -> Markup:
 
 
 def _match(film: FilmStory) -> Markup:
-    with _plot(10.5, 1.9) as (axes, svg):
+    with plot(10.5, 1.9) as (axes, svg):
         axes.plot(*film.match, color=BLUE, linewidth=1.2)
         axes.axvline(film.offset_s, color=ORANGE, linewidth=1.2)
         axes.set(
@@ -147,31 +123,6 @@ def _match(film: FilmStory) -> Markup:
             xlabel="offset of the markers' clock, s",
         )
     return svg()
-
-
-@contextmanager
-def _plot(width: float, height: float) -> Iterator[tuple["Axes", "_Drawn"]]:
-    """Axes of so many inches, and what turns them into SVG after the block."""
-    import matplotlib as mpl
-    from matplotlib.figure import Figure
-
-    with mpl.rc_context(STYLE):
-        figure = Figure((width, height), layout="constrained")
-        drawn = _Drawn()
-        yield figure.subplots(), drawn
-        text = io.StringIO()
-        figure.savefig(text, format="svg", metadata={"Date": None}, transparent=True)
-        drawn.text = text.getvalue()
-
-
-class _Drawn:
-    """A plot as SVG, once its block has ended."""
-
-    text = ""
-
-    def __call__(self) -> Markup:
-        """The element, without what stands before it in a file of its own."""
-        return Markup(self.text[self.text.index("<svg") :])  # matplotlib escapes what it is given
 
 
 def _rms(values: Sequence[float]) -> float | None:
