@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 MARKER_FILES = {".trc", ".c3d"}
 PAIRS = ".csv"
+PAGES = {".html", ".htm"}
 
 
 class Split(StrEnum):
@@ -142,6 +143,10 @@ def evaluate(
             owner = "PRED and REF" if weights else "--weights"
             raise typer.BadParameter(f"--{name} is for {owner} only.")
     several = table or (reference is not None and prediction.is_dir() and reference.is_dir())
+    if report is not None and report.suffix.lower() not in PAGES:
+        raise typer.BadParameter(f"{report}: a page is written as .html.")
+    if report is not None and reference is not None and reference.suffix.lower() in MARKER_FILES:
+        raise typer.BadParameter("--report is for angles: no page is written of markers.")
     if several and model is not None:
         raise typer.BadParameter("--model is for one pair: name models in a .csv of pairs.")
     progress = RichProgress()
@@ -163,9 +168,9 @@ def evaluate(
             found = _compared(prediction, reference, lag or "auto", model, progress)
         for warning in found.warnings:
             progress.warn(warning)
-        _show(found, output, as_json)
         if report is not None:
-            _write_page(found, report, prediction)
+            _write_page(found, report, prediction.stem)
+        _show(found, output, as_json)
 
     return max(for_each([prediction], work, as_json), *status, ExitStatus.DONE)
 
@@ -199,14 +204,13 @@ def _several(
 
 
 def _write_page(
-    found: "Evaluation | ManyEvaluation | MarkerEvaluation", report: Path, prediction: Path
+    found: "Evaluation | ManyEvaluation | MarkerEvaluation", report: Path, title: str
 ) -> None:
     from d3ke.evaluate_markers import MarkerEvaluation
     from d3ke.report.evaluation_page import write_evaluation_page
 
-    if isinstance(found, MarkerEvaluation):
-        raise OptionError("--report: a page is written of angles only, not of markers.")
-    write_evaluation_page(found, report, prediction.stem)
+    assert not isinstance(found, MarkerEvaluation)  # refused above
+    write_evaluation_page(found, report, title)
 
 
 def _show(

@@ -7,7 +7,7 @@ nobody knows before the measurement. A method that is no better than these has s
 
 import math
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -23,7 +23,7 @@ from d3ke.gait import GaitEvaluation, evaluate_gait
 from d3ke.mean_pose import mean_pose_deg
 from d3ke.motion.motion import Motion
 from d3ke.motion.names import GAIT2392, common, family_of
-from d3ke.planes import TRANSVERSE, joint_of, plane_of
+from d3ke.planes import TRANSVERSE, joint_of, plane_of, without_side
 from d3ke.recordings import load_model, load_motion
 from d3ke.skeleton.osim import OsimModel
 from d3ke.statistics import band
@@ -38,6 +38,11 @@ TURNS = ("pelvis_tilt", "pelvis_list", "pelvis_rotation")
 PLACES = ("pelvis_tx", "pelvis_ty", "pelvis_tz")
 SWAPPED = 0.6  # sides are called swapped where exchanging them leaves less than this of the error
 SWAPPED_DEG = 3.0  # and saves more than this
+STILL_DEG = 0.01  # a reference that moves less stands still
+ONE_CLIP = (
+    "limits of agreement: of this clip's frames, which follow each other; for other clips and "
+    "people they need several of them."
+)
 UNLIKE = 0.2  # median correlation below which two motions are hardly of the same trial
 
 
@@ -167,7 +172,7 @@ def evaluate(
     baselines = _baselines(moved, wanted, lag_s)
     warnings += _doubts(moved, wanted, best, baselines, lag == "auto")
     gait, notes = evaluate_gait(found, true, lag_s, wanted.names, models)
-    return Evaluation(
+    evaluation = Evaluation(
         best=best,
         zero=agreement.compare(*agreement.at_lag(found, true, 0.0, names), 0.0),
         baselines=baselines,
@@ -177,8 +182,10 @@ def evaluate(
         reference=wanted,
         gait=gait,
         warnings=tuple(warnings),
-        notes=(*_of_statistics(best), *notes),
+        notes=(*doubted_planes(best.coordinates), ONE_CLIP, *notes),
     )
+    still = unmoved(still_names(evaluation))
+    return replace(evaluation, notes=(*evaluation.notes, *still))
 
 
 def over_clips(evaluations: Mapping[str, Evaluation]) -> "pd.DataFrame":
@@ -241,20 +248,27 @@ def _baselines(moved: Motion, true: Motion, lag_s: float) -> dict[str, Compariso
     }
 
 
-def _of_statistics(best: Comparison) -> list[str]:
-    """What has to be known of the figures themselves."""
-    notes = [
-        "limits of agreement: of this clip's frames, which follow each other; for other clips and "
-        "people they need several of them."
+def doubted_planes(names: Iterable[str]) -> list[str]:
+    """What has to be known of transverse angles among the coordinates, if there are any."""
+    turned = dict.fromkeys(without_side(name) for name in names if plane_of(name) == TRANSVERSE)
+    if not turned:
+        return []
+    return [
+        f"{', '.join(turned)}: in the transverse plane references agree least with each other "
+        "(McGinley et al. 2009); do not read single degrees."
     ]
-    turned = [name for name in best.coordinates if plane_of(name) == TRANSVERSE]
-    if turned:
-        notes.insert(
-            0,
-            f"{', '.join(turned)}: in the transverse plane references themselves agree least with "
-            "each other (McGinley et al. 2009): do not read single degrees.",
-        )
-    return notes
+
+
+def unmoved(names: Iterable[str]) -> list[str]:
+    """What has to be known of coordinates whose reference stands still, if there are any."""
+    still = ", ".join(names)
+    return [f"{still}: the reference does not move. Was it measured?"] if still else []
+
+
+def still_names(found: Evaluation) -> list[str]:
+    """The coordinates that the reference holds still."""
+    angles = {name: found.reference.column(name) for name in found.best.coordinates}
+    return [n for n, q in angles.items() if np.rad2deg(np.nanmax(q) - np.nanmin(q)) < STILL_DEG]
 
 
 def _doubts(

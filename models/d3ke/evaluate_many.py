@@ -16,7 +16,15 @@ from numpy.typing import NDArray
 from d3ke.agreement import wrapped
 from d3ke.bootstrap import Bootstrap
 from d3ke.errors import D3keError
-from d3ke.evaluate import Evaluation, evaluate, over_clips
+from d3ke.evaluate import (
+    ONE_CLIP,
+    Evaluation,
+    doubted_planes,
+    evaluate,
+    over_clips,
+    still_names,
+    unmoved,
+)
 from d3ke.evaluation_json import means_json, number
 from d3ke.gait_pool import GaitPool, pooled
 from d3ke.pairs import ONE_ACTIVITY, Pair
@@ -44,7 +52,8 @@ class CoordinateFigures(NamedTuple):
     """One coordinate over clips, degrees. means: of MEANS, by name, NaN where no clip has it.
 
     mae_interval: 95 % of draws of other people (clips, where people are not named); NaN below
-    five. rom_mae: mean absolute error of the range of motion. mean_pose, own_mean: of baselines.
+    five. rom_mae: mean absolute error of the range of motion. mean_pose, own_mean: mean absolute
+    errors of baselines.
     """
 
     clips: int
@@ -55,6 +64,7 @@ class CoordinateFigures(NamedTuple):
     limits: Limits
     mean_pose: float
     own_mean: float
+    own_mean_rmse: float
 
 
 @dataclass(frozen=True)
@@ -74,6 +84,18 @@ class Activity:
     def gait(self) -> GaitPool | None:
         """Events, steps and cycles of all clips with a gait."""
         return pooled([c.evaluation.gait for c in self.clips if c.evaluation.gait])
+
+    @property
+    def still(self) -> tuple[str, ...]:
+        """The coordinates that no reference moves."""
+        found = [set(still_names(clip.evaluation)) for clip in self.clips]
+        moved = {
+            name
+            for clip, still in zip(self.clips, found, strict=True)
+            for name in clip.evaluation.best.coordinates
+            if name not in still
+        }
+        return tuple(name for name in self.coordinates if name not in moved)
 
     @property
     def subjects(self) -> int | None:
@@ -125,12 +147,9 @@ class ManyEvaluation:
         """What a reader has to know of the figures."""
         whole = self.activities[0]
         first = next(iter(whole.coordinates.values()), None)
-        notes = [n for n in self.clips[0].evaluation.notes if "transverse" in n]
+        notes = doubted_planes(whole.coordinates)
         if first is not None and first.limits.of == "frames":
-            notes.append(
-                "limits of agreement: one clip only, so they are of its frames; for other clips "
-                "and people they need several of them."
-            )
+            notes.append(f"one clip only; {ONE_CLIP}")
         elif first is not None:
             notes.append(
                 f"limits of agreement: of a frame of {_somebody(first.limits.of)}, from "
@@ -140,6 +159,7 @@ class ManyEvaluation:
                 notes.append(
                     f"of {first.limits.units} {first.limits.of} only: limits get no interval."
                 )
+        notes += unmoved(whole.still)
         walking = sum(clip.evaluation.gait is not None for clip in self.clips)
         if walking < len(self.clips):
             notes.append(f"gait: {walking} of {len(self.clips)} clips have whole strides.")
@@ -225,6 +245,7 @@ def _figures(name: str, clips: Sequence[Judged]) -> CoordinateFigures:
     having = [clip for clip in clips if name in clip.evaluation.best.coordinates]
     errors = [errors_of(clip, name) for clip in having]
     of_clip = [clip.evaluation.best.coordinates[name] for clip in having]
+    constant = [clip.evaluation.baselines["own_mean"].coordinates[name] for clip in having]
     frames = [len(series) for series in errors]
     people = _numbered(clip.pair.subject for clip in having)
     units = np.arange(len(having)) if people is None else people
@@ -245,7 +266,8 @@ def _figures(name: str, clips: Sequence[Judged]) -> CoordinateFigures:
             None if people is None else np.repeat(people, frames),
         ),
         mean_pose=_mean(c.evaluation.baselines["mean_pose"].coordinates[name].mae for c in having),
-        own_mean=_mean(c.evaluation.baselines["own_mean"].coordinates[name].mae for c in having),
+        own_mean=_mean(found.mae for found in constant),
+        own_mean_rmse=_mean(found.rmse for found in constant),
     )
 
 

@@ -58,7 +58,7 @@ def pairs_of_folders(predictions: Path, references: Path, warn: Warn) -> list[Pa
 
 
 def pairs_of_table(table: Path) -> list[Pair]:
-    """The rows of a .csv: prediction, reference; and, if wanted, clip, subject, activity, lag, model.
+    """The rows of a .csv: prediction, reference; where wanted, clip, subject, activity, lag, model.
 
     Paths are relative to the table's folder.
     Raises D3keError: a table that cannot be read, lacks a column or has another, an empty cell,
