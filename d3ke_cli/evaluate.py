@@ -142,7 +142,10 @@ def evaluate(
         if value is not None:
             owner = "PRED and REF" if weights else "--weights"
             raise typer.BadParameter(f"--{name} is for {owner} only.")
-    several = table or (reference is not None and prediction.is_dir() and reference.is_dir())
+    folders = [path.is_dir() for path in (prediction, reference) if path is not None]
+    if reference is not None and any(folders) and not all(folders):
+        raise typer.BadParameter("PRED and REF are two files, or two folders that exist.")
+    several = table or (reference is not None and all(folders))
     if report is not None and report.suffix.lower() not in PAGES:
         raise typer.BadParameter(f"{report}: a page is written as .html.")
     if report is not None and reference is not None and reference.suffix.lower() in MARKER_FILES:

@@ -113,7 +113,7 @@ class Activity:
         frames = [getattr(clip.evaluation, f"{of}_frame")() for clip in self.clips]
         rows = list(dict.fromkeys(row for frame in frames for row in frame.index))
         table = pd.concat(frames, keys=range(len(frames)))
-        mean = table.groupby(level=1).mean().loc[rows]
+        mean: pd.DataFrame = table.groupby(level=1).mean().loc[rows]
         mean.insert(0, "clips", table["mae_deg"].groupby(level=1).count().loc[rows])
         return mean
 
@@ -334,7 +334,8 @@ def _activity_json(activity: Activity) -> dict[str, Any]:
 
 
 def _means_json(frame: "pd.DataFrame") -> dict[str, dict[str, float | None]]:
-    return {str(row): means_json(values.to_dict()) for row, values in frame.iterrows()}
+    rows = frame.to_dict(orient="index")  # keeps whole numbers whole
+    return {str(row): _without_nan({str(k): v for k, v in rows[row].items()}) for row in rows}
 
 
 def _clip_json(clip: Judged) -> dict[str, Any]:

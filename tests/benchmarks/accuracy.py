@@ -63,9 +63,7 @@ def groups_table(found: Mapping[str, Evaluation]) -> pd.DataFrame:
 
 def coordinates_table(found: Mapping[str, Evaluation]) -> pd.DataFrame:
     """Coordinates over the mean of the clips."""
-    frames = [
-        evaluation.to_frame().select_dtypes("number") for evaluation in found.values()
-    ]
+    frames = [evaluation.to_frame().select_dtypes("number") for evaluation in found.values()]
     return sum(frames[1:], frames[0]) / len(frames)
 
 
