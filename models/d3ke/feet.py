@@ -1,7 +1,6 @@
 """Feet: where a motion puts them, by forward kinematics."""
 
 import math
-from functools import lru_cache
 from typing import NamedTuple
 
 import numpy as np
@@ -65,13 +64,13 @@ def leg_length_m(osim: OsimModel) -> float:
     """From hip to ankle, the model standing upright, right leg."""
     bodies = osim.body_names
     q = torch.tensor([[c.default if not c.rotational else 0.0 for c in osim.coordinates]])
-    frames = _skeleton(osim).bodies(q)[0].numpy()
+    frames = SkeletalModel(osim).bodies(q)[0].numpy()
     return math.dist(*(frames[bodies.index(name), :3, 3] for name in ("femur_r", "talus_r")))
 
 
 def _bodies(motion: Motion, osim: OsimModel) -> Array:
     """Frames (T, 5, 4, 4) of the pelvis, heels and toes in ground."""
-    skeleton = _skeleton(osim)
+    skeleton = SkeletalModel(osim)
     chosen = [osim.body_names.index(name) for name in (PELVIS, *HEELS, *TOES)]
     names = [c.name for c in osim.coordinates]
     moved = to_family(motion, osim)
@@ -83,11 +82,6 @@ def _bodies(motion: Motion, osim: OsimModel) -> Array:
             posed = skeleton.bodies(torch.as_tensor(q[part], dtype=torch.float32))
             frames[part] = posed[:, chosen].numpy()
     return frames
-
-
-@lru_cache(maxsize=4)
-def _skeleton(osim: OsimModel) -> SkeletalModel:
-    return SkeletalModel(osim)
 
 
 def _heading(time: Array, angle: Array) -> Array:
