@@ -10,11 +10,11 @@ import torch
 from d3ke.errors import D3keError
 from d3ke.omc.landmark_points import landmark_points
 from d3ke.omc.moving_points import LIMBS
-from d3ke.omc.sync import Trial, align, film_of, synchronise
+from d3ke.omc.sync import Trial, align, synchronise
 from d3ke.omc.velocities import velocity_scores
 from d3ke.skeleton.kinematics import SkeletalModel
 from d3ke.skeleton.osim import OsimModel
-from tests.omc_scenes import CAMERA, OSIM, SKELETON, doing, marching, still, trial, turned_deg
+from tests.omc_scenes import CAMERA, OSIM, SKELETON, doing, marching, still, trial
 
 SIZE = CAMERA.size
 MIDDLE_S = 26.0  # of the laboratory: of what trials show
@@ -135,23 +135,6 @@ def test_a_squat_is_not_taken_for_its_rising() -> None:
     explained = dict(zip(scores.offsets_s.round(2).tolist(), scores.explained, strict=True))
     assert explained[0.0] > 0.95
     assert explained[1.0] < 0.05
-
-
-@pytest.mark.slow
-def test_one_camera_is_found_from_all_its_trials() -> None:
-    walk, place = trial(doing(10), seed=10), trial(doing(11, 0.0), offset_s=-3.21, seed=11)
-    found = film_of([walk, place], SIZE)
-    assert [sync.offset_s for sync in found.syncs] == pytest.approx([12.34, -3.21], abs=0.005)
-    assert turned_deg(found.resection.camera, CAMERA) < 0.5
-    assert found.resection.camera.K[0, 0] == pytest.approx(CAMERA.K[0, 0], rel=0.02)
-
-
-def test_clocks_and_camera_are_found_together() -> None:
-    found = film_of([trial(doing(12), seed=12)], SIZE)
-    assert found.syncs[0].offset_s == pytest.approx(12.34, abs=0.005)
-    assert turned_deg(found.resection.camera, CAMERA) < 0.5
-    assert found.resection.camera.K[0, 0] == pytest.approx(CAMERA.K[0, 0], rel=0.02)
-    assert found.resection.reprojection < 0.02
 
 
 def test_points_follow_from_the_skeleton_and_its_size() -> None:

@@ -178,11 +178,11 @@ def test_frames_that_a_video_lacks_are_told(prepared: Prepared) -> None:
     filming, person = Filming(OSIM, FilmingOptions()), Person("Subject_2")
     take = Take("03_jump", "jump", None, None, ())
     footage = Footage("PG2", video, camera_of("PG2"), (0.0, 0.0), np.arange(first, 100), 30.0)
-    filmed = filming.film(person, take, solved, footage)
+    filmed = filming.film(filming.watch(person, take, solved, footage))
     assert filmed.remarks[0] == f"{video}: 33 of 49 frames could be read. Copy it again."
     assert (filmed.story.frames, filmed.story.filmed) == (FRAMES, 33)
     with pytest.raises(D3keError, match="nobody is seen in 0 frames"):
-        filming.film(person, take, solved, footage._replace(numbers=np.arange(90, 100)))
+        filming.watch(person, take, solved, footage._replace(numbers=np.arange(90, 100)))
 
 
 def test_a_folder_that_is_not_movi_is_refused_and_nothing_is_left(

@@ -22,11 +22,12 @@ from scipy.interpolate import CubicSpline
 from d3ke.errors import D3keError
 from d3ke.motion.names import to_names
 from d3ke.motion.opensim_files import read_motion
+from d3ke.omc.film_cameras import Found, Shot, found_together
 from d3ke.omc.landmark_points import landmark_points
 from d3ke.omc.moving_points import Moved, Seen
 from d3ke.omc.recording import Recording
-from d3ke.omc.resection import NOT_AVERAGED, UNSURE_DEG, UNSURE_FOCAL
-from d3ke.omc.sync import Aligned, Trial, align, film_of
+from d3ke.omc.resection import ACCEPTED, NOT_AVERAGED, UNSURE_DEG, UNSURE_FOCAL
+from d3ke.omc.sync import Aligned, Trial, align
 from d3ke.skeleton import default_model
 from d3ke.skeleton.kinematics import SkeletalModel
 from d3ke.skeleton.osim import OsimModel
@@ -185,20 +186,19 @@ def show_pooled(cases: Sequence[Case]) -> None:
     """One camera from all of its clips."""
     for camera in ("cam0", "cam1"):
         own = [case for case in cases if case.name == camera and "cmbbe" in case.trial.name]
-        try:
-            found = film_of([case.trial for case in own], own[0].camera.size)
-        except D3keError as error:
-            print(f"{camera}: {error}")
-            continue
-        view, true = found.resection.camera, own[0].camera
+        several = found_together([Shot(case.trial) for case in own], own[0].camera.size, ACCEPTED)
+        told = [one for one in several if isinstance(one, Found)]
+        print("\n".join(str(one) for one in several if isinstance(one, D3keError)))
+        found = told[0]
+        view, true = found.alignment.camera, own[0].camera
         cosine = np.clip((np.trace(view.R.T @ true.R) - 1) / 2, -1, 1)
-        clocks = ", ".join(f"{1e3 * s.offset_s:.1f}" for s in found.syncs)
+        clocks = ", ".join(f"{1e3 * s.alignment.offset_s:.1f}" for s in told)
         print(
             f"{camera} of all cmbbe clips: turned by {np.degrees(np.arccos(cosine)):.2f} deg, "
             f"focal length {100 * (view.K[0, 0] / true.K[0, 0] - 1):.1f} %, landmarks "
             f"{100 * found.resection.reprojection:.2f} % of the height off; clocks {clocks} ms"
         )
-        print("\n".join(f"    {warning}" for warning in found.resection.warnings))
+        print("\n".join(f"    {warning}" for warning in found.remarks))
 
 
 def main() -> None:

@@ -5,26 +5,23 @@ the person in the video must lie on the skeleton as the camera shows it.
 """
 
 import math
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import cached_property, lru_cache
 from typing import NamedTuple
 
-import cv2
 import numpy as np
 import torch
-from numpy.typing import NDArray
 
 from d3ke.errors import D3keError, OptionError
-from d3ke.omc.landmark_points import landmark_points
-from d3ke.omc.moving_points import Moved, Seen
+from d3ke.omc.film_cameras import Shot, found_together
+from d3ke.omc.given_clocks import held_against_motion
 from d3ke.omc.person import Footage, Person, Take
 from d3ke.omc.recording import Flags, Recording
-from d3ke.omc.reprojection import Alignment, errors_px, height_px
-from d3ke.omc.resection import HEIGHT_M, Resection, resect
+from d3ke.omc.reprojection import Alignment
 from d3ke.omc.solving import SolvedTake
 from d3ke.omc.story import Curve, FilmStory, as_text
-from d3ke.omc.sync import Trial, align, film_of, trusted
+from d3ke.omc.sync import Sync, align, error_of, trusted
+from d3ke.omc.watching import Watched, Watcher
 from d3ke.posing import posed
 from d3ke.report.overlay import bones_of, draw_skeleton
 from d3ke.skeleton.kinematics import SkeletalModel
@@ -32,16 +29,10 @@ from d3ke.skeleton.osim import OsimModel
 from d3ke.synth.pictures.exposure import encode_jpeg
 from d3ke.vision.camera import Camera
 from d3ke.vision.container import Image
-from d3ke.vision.person import PersonTrack, follow, open_finder
-from d3ke.vision.rules import start_of
-from d3ke.vision.tracking import Finder, Tracker
-from d3ke.vision.video import Frame, Reel, Video
+from d3ke.vision.person import PersonTrack
 
-RATE_HZ = 30.0  # of the frames that become samples
 AUTO = "auto"
-SHOWN, SHOWN_PX, SHOWN_QUALITY = 3, 480, 80  # pictures on a page, their longer side, as JPEG
-MOST_KEPT = 8  # pictures in memory, of which those on a page are chosen
-REELS = 2  # that stay open: the takes of a session may be parts of one video for each camera
+SHOWN, SHOWN_QUALITY = 3, 80  # pictures on a page, as JPEG
 MOST_POINTS = 600  # of a curve on a page
 DOUBTFUL_MISMATCH = 0.02  # of the person's height: more is told
 
@@ -79,7 +70,7 @@ class Filmed(NamedTuple):
     remarks: tuple[str, ...]
 
 
-class _Found(NamedTuple):
+class _Clocked(NamedTuple):
     """Clocks and camera. clock: in words; match: evidence by offset; remarks: what to know."""
 
     alignment: Alignment
@@ -88,57 +79,75 @@ class _Found(NamedTuple):
     remarks: tuple[str, ...] = ()
 
 
-class _Kept:
-    """Some of the frames that go by, evenly spread however many come. images: by their place."""
-
-    def __init__(self) -> None:
-        self.images: dict[int, Image] = {}
-        self._step = 1
-
-    def passing(self, frames: Iterable[Frame]) -> Iterator[Frame]:
-        """The frames again."""
-        for place, frame in enumerate(frames):
-            if place % self._step == 0:
-                self.images[place] = frame.image
-            if len(self.images) > MOST_KEPT:
-                self._step *= 2
-                self.images = {n: image for n, image in self.images.items() if n % self._step == 0}
-            yield frame
-
-
 class Filming:
     """Makes recordings of the videos of solved takes."""
 
     def __init__(self, osim: OsimModel, options: FilmingOptions) -> None:
         self.options = options
         self.skeleton = SkeletalModel(osim, torch.float64)
-        self._reel = lru_cache(maxsize=REELS)(lambda path: Reel(Video(path)))
+        self._watcher = Watcher(self.skeleton)
 
-    def film(self, person: Person, take: Take, solved: SolvedTake, footage: Footage) -> Filmed:
-        """A camera's recording of a take.
+    def watch(self, person: Person, take: Take, solved: SolvedTake, footage: Footage) -> Watched:
+        """A camera's video of a take: the person is followed through it.
 
-        Raises D3keError: a video that cannot be read or shows nobody, clocks that motion does not
-        tell, a camera that does not fit.
+        Raises D3keError: a video that cannot be read or shows nobody.
         """
-        reel, kept = self._reel(footage.video), _Kept()
-        video = reel.video
-        track = self._tracked(reel, footage.numbers, kept)
-        if footage.rate_hz is not None:
-            track = replace(track, time=track.frames / footage.rate_hz)
-        known = np.isfinite(solved.q).all(axis=1)
-        points = landmark_points(self.skeleton, np.nan_to_num(solved.q), solved.scales)
-        points.places[~known] = np.nan
-        trial = Trial(
-            str(footage.video),
-            Seen.of(track.time, track.landmarks, video.size, points.numbers),
-            Moved(solved.time, points.places, points.turns),
-            person.height_m or HEIGHT_M,
-        )
-        found = self._found(trial, video.size, footage)
-        view, alignment = found.alignment.camera, found.alignment
-        mismatch = _mismatch(trial, alignment)
+        return self._watcher.watch(person, take, solved, footage)
+
+    def film(self, watched: Watched) -> Filmed:
+        """The recording of a video.
+
+        Raises D3keError: clocks that motion does not tell, a camera that does not fit.
+        """
+        if watched.footage.view is None:
+            (filmed,) = self.film_together([watched])
+            if isinstance(filmed, D3keError):
+                raise filmed
+            return filmed
+        return self._filmed(watched, self._seen_by(watched, watched.footage.view))
+
+    def film_together(self, watched: Sequence[Watched]) -> list[Filmed | D3keError]:
+        """The recordings of videos that a camera took of which nothing is known, or why not.
+
+        One that stands still is told by all of its videos together, which are of one size.
+        """
+        shots = [Shot(one.trial, self._clock(one.footage)) for one in watched]
+        most = self.options.largest_mismatch
+        filmed: list[Filmed | D3keError] = []
+        for one, found in zip(watched, found_together(shots, watched[0].size, most), strict=True):
+            try:
+                if isinstance(found, D3keError):
+                    raise found
+                clocked = _told(found.alignment, found.sync)._replace(remarks=found.remarks)
+                filmed.append(self._filmed(one, clocked))
+            except D3keError as error:
+                filmed.append(error)
+        return filmed
+
+    def _clock(self, footage: Footage) -> tuple[float, float] | None:
+        """Offset and drift that were given."""
+        given = self.options.offset_s
+        return footage.clock if given is None else (given, 0.0)
+
+    def _seen_by(self, watched: Watched, view: Camera) -> _Clocked:
+        """The clocks of a video whose camera is known."""
+        trial, size, clock = watched.trial, watched.size, self._clock(watched.footage)
+        if clock is None:
+            sync, fit, _ = trusted(trial, align(trial, size, view))
+            return _told(fit.alignment, sync)
+        still = Alignment.still(trial.seen.pixels.shape[1])
+        given = replace(still, offset_s=clock[0], drift=clock[1], camera=view)
+        # frames that the recording's own clock triggers have their times from it
+        triggered = watched.footage.rate_hz is not None
+        remarks = () if triggered else held_against_motion(trial, size, given, view)
+        return _told(given, None)._replace(remarks=remarks)
+
+    def _filmed(self, watched: Watched, found: _Clocked) -> Filmed:
+        """A recording and its story. Raises D3keError where the camera looks elsewhere."""
+        person, take, solved, footage = watched[:4]
+        track, alignment = watched.track, found.alignment
+        mismatch = error_of(watched.trial, alignment)
         remarks = (*_lost(footage, track), *found.remarks, *self._judged(footage, mismatch))
-        video_time = alignment.omc_time(track.time)
         recording = Recording(
             subject=person.name,
             trial=take.name,
@@ -152,9 +161,9 @@ class Filming:
             scales=solved.scales,
             video=footage.video,
             frames=track.frames,
-            video_time=video_time,
+            video_time=alignment.omc_time(track.time),
             landmarks=track.landmarks,
-            view=view,
+            view=alignment.camera,
         )
         labelled = np.asarray(np.isfinite(recording.at_frames()[0]).all(axis=1), np.bool_)
         story = FilmStory(
@@ -165,85 +174,12 @@ class Filming:
             offset_s=alignment.offset_s,
             clock=found.clock,
             match=found.match,
-            view=view.source,
-            fov_deg=view.fov_deg,
+            view=alignment.camera.source,
+            fov_deg=alignment.camera.fov_deg,
             mismatch=mismatch,
-            pictures=tuple(self._pictures(recording, labelled, kept.images)),
+            pictures=tuple(self._pictures(recording, labelled, watched.images)),
         )
         return Filmed(recording, story, remarks)
-
-    @cached_property
-    def _finder(self) -> Finder:
-        return open_finder()
-
-    def _tracked(self, reel: Reel, numbers: NDArray[np.int64] | None, kept: _Kept) -> PersonTrack:
-        """The person in the frames that count."""
-        video = reel.video
-        tracker = Tracker(self._finder, *start_of("largest", video, self._finder))
-        frames = video.frames(RATE_HZ) if numbers is None else reel.chosen(numbers.tolist())
-        track = follow(kept.passing(frames), video.size, tracker).track
-        if not track.seen.any():
-            raise D3keError(
-                f"{video.path}: nobody is seen in {len(track.time)} frames. Is it the right video?"
-            )
-        return track
-
-    def _found(self, trial: Trial, size: tuple[int, int], footage: Footage) -> _Found:
-        """Clocks and camera, as they are known or else from motion."""
-        still = Alignment.still(trial.seen.pixels.shape[1])
-        clock = footage.clock
-        if self.options.offset_s is not None:
-            clock = (self.options.offset_s, 0.0)
-        if clock is None:
-            return self._from_motion(trial, size, footage.view, still)
-        offset_s, drift = clock
-        alignment = replace(still, offset_s=offset_s, drift=drift)
-        told = f"offset {offset_s:.3f} s, given"
-        if footage.view is not None:
-            return _Found(replace(alignment, camera=footage.view), told)
-        found = self._resected(trial, size, alignment)
-        return _Found(_seen_by(found, alignment), told, remarks=found.warnings)
-
-    def _from_motion(
-        self, trial: Trial, size: tuple[int, int], view: Camera | None, still: Alignment
-    ) -> _Found:
-        """The clocks from motion, and the camera where it is not known."""
-        if view is None:
-            filmed = film_of([trial], size, accept_above=self.options.largest_mismatch)
-            sync, alignment = filmed.syncs[0], _seen_by(filmed.resection, still)
-            remarks = filmed.resection.warnings
-        else:
-            aligned = trusted(trial, align(trial, size, view))
-            sync, remarks = aligned.sync, ()
-            alignment = replace(aligned.fit.alignment, camera=view)
-        alignment = replace(alignment, offset_s=sync.offset_s, drift=sync.drift)
-        told = f"offset {round(sync.offset_s, 3) + 0.0:.3f} s, found from motion ({sync.reason})"
-        if sync.drift:
-            told += f", drift {1e6 * sync.drift:.0f} us a second"
-        step = -(-len(sync.offsets_s) // MOST_POINTS)
-        match = Curve(
-            tuple(sync.offsets_s[::step].round(3).tolist()),
-            tuple(np.nan_to_num(sync.gains[::step]).round(3).tolist()),
-        )
-        return _Found(alignment, told, match, remarks)
-
-    def _resected(self, trial: Trial, size: tuple[int, int], alignment: Alignment) -> Resection:
-        """The camera that saw the take's points, the clocks being known."""
-        time = alignment.omc_time(trial.seen.time)
-        rows = np.flatnonzero(trial.moved.covers(time))
-        seen = trial.seen.part(rows)
-        now = trial.moved.at(time[rows])
-        return resect(
-            now.places,
-            seen.pixels,
-            seen.weights,
-            size,
-            rate_hz=seen.rate_hz,
-            turns=now.turns,
-            height_m=trial.height_m,
-            accept_above=self.options.largest_mismatch,
-            what=trial.name,
-        )
 
     def _judged(self, footage: Footage, mismatch: float) -> tuple[str, ...]:
         """What should be known of a camera. Raises D3keError where it looks elsewhere."""
@@ -270,16 +206,24 @@ class Filming:
             points = np.concatenate([found.joints[0], found.markers[0]]).astype(np.float64)
             image = np.ascontiguousarray(images[row]).copy()
             depth = (points @ recording.view.R.T + recording.view.t)[:, 2]
-            draw_skeleton(image, recording.view.project(points), depth, bones)
-            shrink = SHOWN_PX / max(image.shape[:2])
-            size = (round(image.shape[1] * shrink), round(image.shape[0] * shrink))
-            small = np.asarray(cv2.resize(image, size, interpolation=cv2.INTER_AREA), np.uint8)
-            yield as_text(encode_jpeg(small, SHOWN_QUALITY))
+            shrink = image.shape[1] / recording.view.size[0]
+            draw_skeleton(image, shrink * recording.view.project(points), depth, bones)
+            yield as_text(encode_jpeg(image, SHOWN_QUALITY))
 
 
-def _seen_by(found: Resection, alignment: Alignment) -> Alignment:
-    """The clocks with the camera that was found, and where it saw landmarks on their bodies."""
-    return replace(alignment, camera=found.camera, shifts=found.shifts)
+def _told(alignment: Alignment, sync: Sync | None) -> _Clocked:
+    """Clocks in words. sync: None where they were given."""
+    if sync is None:
+        return _Clocked(alignment, f"offset {alignment.offset_s:.3f} s, given")
+    told = f"offset {round(sync.offset_s, 3) + 0.0:.3f} s, found from motion ({sync.reason})"
+    if sync.drift:
+        told += f", drift {1e6 * sync.drift:.0f} us a second"
+    step = -(-len(sync.offsets_s) // MOST_POINTS)
+    match = Curve(
+        tuple(sync.offsets_s[::step].round(3).tolist()),
+        tuple(np.nan_to_num(sync.gains[::step]).round(3).tolist()),
+    )
+    return _Clocked(alignment, told, match)
 
 
 def _lost(footage: Footage, track: PersonTrack) -> tuple[str, ...]:
@@ -290,14 +234,3 @@ def _lost(footage: Footage, track: PersonTrack) -> tuple[str, ...]:
     return (
         f"{footage.video}: {found} of {len(footage.numbers)} frames could be read. Copy it again.",
     )
-
-
-def _mismatch(trial: Trial, alignment: Alignment) -> float:
-    """The median distance of landmarks from the skeleton, as a part of the person's height."""
-    errors = errors_px(trial.seen, trial.moved, alignment)
-    known = np.isfinite(errors)
-    if not known.any():
-        return math.inf
-    points = trial.moved.at(alignment.omc_time(trial.seen.time)).places[known]
-    height = height_px(alignment.camera, points, trial.height_m)
-    return float(np.median(errors[known] / height))

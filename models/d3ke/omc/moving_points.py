@@ -22,13 +22,15 @@ MOST_FRAMES = 900  # of a fit: what more frames tell is little
 class Seen:
     """What a video saw: time (V,) s, pixels (V, P, 2), weights (V, P), 0 where nothing.
 
-    rate_hz: how many frames a second follow each other.
+    rate_hz: how many frames a second follow each other; focal_px: what the video says of its lens,
+    None where it says nothing.
     """
 
     time: Array
     pixels: Array
     weights: Array
     rate_hz: float
+    focal_px: float | None = None
 
     @staticmethod
     def of(
@@ -36,6 +38,7 @@ class Seen:
         landmarks: NDArray[np.floating],
         size: tuple[int, int],
         numbers: tuple[int, ...] = LIMBS,
+        focal_px: float | None = None,
     ) -> "Seen":
         """Some of BlazePose's landmarks (V, 33, 7) in a picture of `size` px.
 
@@ -46,7 +49,8 @@ class Seen:
         with np.errstate(invalid="ignore"):
             inside = ((pixels >= 0) & (pixels <= np.array(size) - 1)).all(axis=2)
             weights = np.where(inside & (visible >= LEAST_VISIBLE), visible**2, 0.0)
-        return Seen(np.asarray(time, np.float64), pixels, weights, filters.rate_hz(time))
+        rate = filters.rate_hz(time)
+        return Seen(np.asarray(time, np.float64), pixels, weights, rate, focal_px)
 
     def part(self, rows: NDArray[np.intp] | Flags) -> "Seen":
         """Some of its frames, that follow each other."""

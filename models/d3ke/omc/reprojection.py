@@ -21,6 +21,7 @@ MEMORY_S = 0.28
 PLACE_SD_M = 0.02
 OUTLIER = 2.5  # errors, from where on they count less and less
 FOCAL_SD = 0.2  # of its logarithm: phones' 45 to 80 deg over the longer side
+TOLD_FOCAL_SD = 0.06  # where metadata tell it: stabilised video shows 5 to 10 % less than the lens
 K1_SD = 0.03
 DRIFT_SD = 5e-4  # clocks drift by 1e-4 at most, but rates are rounded: 29.97 to 30 is 1e-3
 CLOCK_SD_S = 0.1  # of a shift that the search gave: it tries one every 33 ms
@@ -69,6 +70,11 @@ class Fitted(NamedTuple):
     cost: float
     sightings: float
     sd: dict[str, float]
+
+    @property
+    def badness(self) -> float:
+        """Cost of one independent sighting."""
+        return self.cost / max(self.sightings, 1e-9)
 
 
 def fitted(
@@ -145,8 +151,9 @@ class _Problem:
         weights = np.where(self.known, np.sqrt(self.seen.weights / self.memory) / pixel_sd, 0)
         self.weights = np.repeat(weights[..., None], 2, axis=2)  # (F, P, 2)
         self.outlier2 = OUTLIER**2 / self.memory
-        usual = Camera.phone_default(start.camera.size).K[0, 0]
+        usual = seen.focal_px or Camera.phone_default(start.camera.size).K[0, 0]
         self.focal_start = float(np.log(start.camera.K[0, 0] / usual))
+        self.focal_sd = FOCAL_SD if seen.focal_px is None else TOLD_FOCAL_SD
         blocks = {
             "offset": (free.clock, 1), "drift": (free.drift, 1), "focal": (free.lens, 1),
             "k1": (free.lens, 1), "turn": (free.view, 3), "shift": (free.view, 3),
@@ -238,14 +245,14 @@ class _Problem:
         terms = {
             "offset": self._of(x, "offset", 1) / CLOCK_SD_S,
             "drift": (start.drift + self._of(x, "drift", 1)) / DRIFT_SD,
-            "focal": (self.focal_start + self._of(x, "focal", 1)) / FOCAL_SD,
+            "focal": (self.focal_start + self._of(x, "focal", 1)) / self.focal_sd,
             "k1": (start.camera.distortion[:1] + self._of(x, "k1", 1)) / K1_SD,
             "places": (start.shifts.ravel() + self._of(x, "places", places)) / PLACE_SD_M,
         }
         return np.concatenate([np.zeros(0), *(v for n, v in terms.items() if n in self.names)])
 
     def _unusual_slopes(self) -> Array:
-        sds = {"offset": CLOCK_SD_S, "drift": DRIFT_SD, "focal": FOCAL_SD, "k1": K1_SD}
+        sds = {"offset": CLOCK_SD_S, "drift": DRIFT_SD, "focal": self.focal_sd, "k1": K1_SD}
         sds["places"] = PLACE_SD_M
         rows = []
         for name, sd in sds.items():

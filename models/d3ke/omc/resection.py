@@ -65,27 +65,26 @@ def resect(
     turns: Array | None = None,
     lens: Camera | None = None,
     height_m: float = HEIGHT_M,
-    accept_above: float = ACCEPTED,
+    focal_px: float | None = None,
     what: str = "the video",
 ) -> Resection:
     """The camera that saw points (F, P, 3) m of a body at pixels (F, P, 2).
 
     weights: (F, P), 0 where nothing was seen; size: width, height, px; rate_hz: of the frames,
     whose errors are alike while they are near in time; turns: (F, P, 3, 3) of the points' bodies,
-    for the places of landmarks; lens: a camera whose K and distortion are known; accept_above:
-    the greatest median error, of the body's height; what: for messages.
-    Raises D3keError where no camera fits.
+    for the places of landmarks; lens: a camera whose K and distortion are known; focal_px: about,
+    as metadata tell it; what: for messages.
+    Raises D3keError where too little is seen. How well it fits is for `accepted` to judge.
     """
     known = (weights > 0) & np.isfinite(points).all(axis=2)
     check_enough(int(known.sum()), what)
-    seen = Seen(np.arange(len(points), dtype=float), pixels, np.where(known, weights, 0), rate_hz)
+    moments = np.arange(len(points), dtype=float)
+    seen = Seen(moments, pixels, np.where(known, weights, 0), rate_hz, focal_px)
     motion = Moments(points, turns)
     best = best_view(seen, motion, Alignment.still(points.shape[1]), size, lens, height_m)
     free = Free(view=True, lens=lens is None, places=turns is not None)
     done = fitted(seen, motion, best.alignment, free, height_m)
-    return accepted(
-        resection_of([(seen, motion, done.alignment)], done, height_m), accept_above, what
-    )
+    return resection_of([(seen, motion, done.alignment)], done, height_m)
 
 
 def check_enough(sightings: int, what: str) -> None:
@@ -118,7 +117,7 @@ def best_view(
         fitted(few, motion, replace(clock, camera=camera), free, height_m)
         for camera in begun[:TRIED]
     ]
-    return min(tried, key=lambda one: one.cost / max(one.sightings, 1e-9))
+    return min(tried, key=lambda one: one.badness)
 
 
 def starts(

@@ -16,11 +16,11 @@ from d3ke.errors import D3keError
 from d3ke.files import replacing
 from d3ke.journal import STORY
 from d3ke.omc.filming import Filmed, Filming, FilmingOptions
-from d3ke.omc.person import Footage, Person, Take
+from d3ke.omc.person import Person, Take
 from d3ke.omc.solving import SolvedTake, Solver
 from d3ke.omc.story import Curve, FilmStory, PersonStory, TakeStory
+from d3ke.omc.watching import Watched
 from d3ke.skeleton.osim import OsimModel
-from d3ke.vision.camera import Camera
 from d3ke.workers import Advance
 
 Array = NDArray[np.float64]
@@ -161,16 +161,11 @@ class SessionSolver:
     ) -> Iterator[TakeStory]:
         """The stories of the takes that became recordings.
 
-        A camera that one take does not tell, since the person stays in one place, may be told by
-        another: it stands still between them.
+        Videos of a camera that is not known wait for each other: all of them tell it together.
         """
-        person, films, views = (
-            recorded.person,
-            defaultdict[str, list[FilmStory]](list),
-            dict[str, Camera](),
-        )
+        films = defaultdict[str, list[FilmStory]](list)
         solved_takes = dict[str, tuple[Take, SolvedTake]]()
-        waiting: list[tuple[str, Footage, D3keError]] = []
+        waiting = defaultdict[Any, list[Watched]](list)
         for take in recorded.takes:
             solved = self._solved_take(take, recorded.source, solver, told)
             if solved is None:
@@ -178,23 +173,19 @@ class SessionSolver:
             solved_takes[take.name] = take, solved
             for footage in take.footage:
                 try:
-                    filmed = self.filming.film(person, take, solved, footage)
+                    watched = self.filming.watch(recorded.person, take, solved, footage)
+                    if footage.view is None:
+                        waiting[footage.camera, watched.size].append(watched)
+                    else:
+                        self._keep(job, self.filming.film(watched), told, films)
                 except D3keError as error:
-                    waiting.append((take.name, footage, error))
-                    continue
-                views[footage.camera] = filmed.recording.view
-                self._keep(job, filmed, told, films)
-        for name, footage, why in waiting:
-            view = views.get(footage.camera) if footage.view is None else None
-            try:
-                if view is None:
-                    raise why
-                take, solved = solved_takes[name]
-                filmed = self.filming.film(person, take, solved, footage._replace(view=view))
-            except D3keError as reason:
-                told.left_out.append(str(reason))
-                continue
-            self._keep(job, filmed, told, films)
+                    told.left_out.append(str(error))
+        for several in waiting.values():
+            for filmed in self.filming.film_together(several):
+                if isinstance(filmed, D3keError):
+                    told.left_out.append(str(filmed))
+                else:
+                    self._keep(job, filmed, told, films)
         for name, (take, solved) in solved_takes.items():
             if films[name]:
                 yield take_story(take, solved, films[name], self.osim)

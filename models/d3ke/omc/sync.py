@@ -31,11 +31,7 @@ from d3ke.omc.resection import (
     ACCEPTED,
     HEIGHT_M,
     QUICK_FRAMES,
-    Resection,
-    accepted,
     best_view,
-    resect,
-    resection_of,
 )
 from d3ke.omc.velocities import LEAST_OVERLAP_S, Scores, velocity_scores
 from d3ke.vision.camera import Camera
@@ -94,23 +90,11 @@ class Aligned(NamedTuple):
     doubt: str
 
 
-class Filmed(NamedTuple):
-    """One camera that stood still, and the clocks of the trials that it filmed, in their order."""
-
-    resection: Resection
-    syncs: tuple[Sync, ...]
-
-
 class _Rival(NamedTuple):
     """A shift that was fitted to the picture. gain: its evidence from velocities."""
 
     fit: Fitted
     gain: float
-
-    @property
-    def badness(self) -> float:
-        """Cost of one independent sighting."""
-        return self.fit.cost / max(self.fit.sightings, 1e-9)
 
 
 def synchronise(
@@ -123,36 +107,6 @@ def synchronise(
     Raises D3keError where motion does not tell.
     """
     return trusted(trial, align(trial, size, camera, lens)).sync
-
-
-def film_of(
-    trials: Sequence[Trial],
-    size: tuple[int, int],
-    lens: Camera | None = None,
-    accept_above: float = ACCEPTED,
-) -> Filmed:
-    """The camera that filmed all of the trials, and the clocks of each.
-
-    Every trial first finds a camera of its own. That of all trials together then tells the clocks
-    of each anew, also where a movement alone would not. size: width, height, px; lens: a camera
-    whose K and distortion are known; accept_above: as of `resect`.
-    Raises D3keError where clocks or camera are not told.
-    """
-    found = [align(trial, size, lens=lens) for trial in trials]
-    if len(trials) == 1:
-        trial, alone = trials[0], trusted(trials[0], found[0])
-        part = (trial.seen, trial.moved, alone.fit.alignment)
-        resection = resection_of([part], alone.fit, trial.height_m)
-        return Filmed(accepted(resection, accept_above, trial.name), (alone.sync,))
-    for trial, one in zip(trials, found, strict=True):
-        if all(other.doubt for other in found):
-            trusted(trial, one)
-    resection = _pooled(trials, found, size, lens, accept_above)
-    found = [align(trial, size, resection.camera) for trial in trials]
-    for trial, one in zip(trials, found, strict=True):
-        trusted(trial, one)
-    resection = _pooled(trials, found, size, lens, accept_above)
-    return Filmed(resection, tuple(one.sync for one in found))
 
 
 def trusted(trial: Trial, found: Aligned) -> Aligned:
@@ -174,7 +128,7 @@ def align(
     part, scores = _scores(trial, camera)
     rivals = _rivals(part, scores, size, camera, lens)
     best = rivals[0]
-    lead = 1 - best.badness / rivals[1].badness if len(rivals) > 1 else 1.0
+    lead = 1 - best.fit.badness / rivals[1].fit.badness if len(rivals) > 1 else 1.0
     confidence = (1 - math.exp(-best.gain / USUAL_GAIN)) * (1 - math.exp(-lead / USUAL_LEAD))
     fit, doubt = best.fit, _doubt(rivals, lead, confidence)
     if not doubt:
@@ -195,37 +149,29 @@ def align(
     return Aligned(sync, fit, doubt)
 
 
-def _pooled(
-    trials: Sequence[Trial],
-    found: Sequence[Aligned],
+def quick_fit(
+    trial: Trial,
     size: tuple[int, int],
-    lens: Camera | None,
-    accept_above: float,
-) -> Resection:
-    """The camera of all trials that are in no doubt."""
-    points, turns, pixels, weights = [], [], [], []
-    for trial, one in zip(trials, found, strict=True):
-        if not one.doubt:
-            time = one.fit.alignment.omc_time(trial.seen.time)
-            shared = trial.moved.covers(time)
-            now = trial.moved.at(time[shared])
-            points.append(now.places)
-            turns.append(now.turns)
-            pixels.append(trial.seen.pixels[shared])
-            weights.append(trial.seen.weights[shared])
-    known = [turn for turn in turns if turn is not None]
-    return resect(
-        np.concatenate(points),
-        np.concatenate(pixels),
-        np.concatenate(weights),
-        size,
-        rate_hz=trials[0].seen.rate_hz,
-        turns=np.concatenate(known) if len(known) == len(turns) else None,
-        lens=lens,
-        height_m=trials[0].height_m,
-        accept_above=accept_above,
-        what=", ".join(trial.name for trial in trials),
-    )
+    clock: Alignment,
+    camera: Camera | None = None,
+    lens: Camera | None = None,
+) -> Fitted:
+    """How a few frames fit at clocks near those given, with a camera or the best one."""
+    seen, moved, height_m = trial.seen, trial.moved, trial.height_m
+    if camera is None:
+        return best_view(seen, moved, clock, size, lens, height_m, clock_free=True)
+    start = replace(clock, camera=camera)
+    return fitted(seen.thinned(QUICK_FRAMES), moved, start, Free(clock=True), height_m)
+
+
+def error_of(trial: Trial, alignment: Alignment) -> float:
+    """The median distance of landmarks from where they should be, of the person's height."""
+    errors = errors_px(trial.seen, trial.moved, alignment)
+    known = np.isfinite(errors)
+    if not known.any():
+        return math.inf
+    points = trial.moved.at(alignment.omc_time(trial.seen.time)).places[known]
+    return float(np.median(errors[known]) / height_px(alignment.camera, points, trial.height_m))
 
 
 def _scores(trial: Trial, camera: Camera | None) -> tuple[Trial, Scores]:
@@ -270,17 +216,10 @@ def _rivals(
         if gain < LEAST_PART * gains[0]:
             continue
         clock = replace(Alignment.still(trial.seen.pixels.shape[1]), offset_s=float(offset_s))
-        if camera is None:
-            fit = best_view(
-                trial.seen, trial.moved, clock, size, lens, trial.height_m, clock_free=True
-            )
-        else:
-            few = trial.seen.thinned(QUICK_FRAMES)
-            start = replace(clock, camera=camera)
-            fit = fitted(few, trial.moved, start, Free(clock=True), trial.height_m)
+        fit = quick_fit(trial, size, clock, camera, lens)
         found.append(_Rival(fit, float(gain)))
     apart: list[_Rival] = []
-    for rival in sorted(found, key=lambda one: one.badness):
+    for rival in sorted(found, key=lambda one: one.fit.badness):
         same = [
             place
             for place, other in enumerate(apart)
