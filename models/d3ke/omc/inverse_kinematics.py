@@ -44,7 +44,9 @@ def inverse_kinematics(
         if len(frames):
             track.solve(frames)
         lost = _lost(fit, targets, track.values, frames)
-        every = MarkerFit(osim, question.recorded.names, {})
+        every = fit
+        if question.recorded.names != followed.names:
+            every = MarkerFit(osim, question.recorded.names, {})
         q = fit.q(track.values).masked_fill(lost, torch.nan)
         parts = [every.markers(track.values[part]) for part in in_parts(len(lost))]
         places = torch.cat(parts, dim=2).permute(2, 0, 1)

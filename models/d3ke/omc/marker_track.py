@@ -1,6 +1,6 @@
 """MarkerTrack: the free coordinates of a trial, solved frame by frame, many frames at once."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 import torch
@@ -57,9 +57,7 @@ class MarkerTrack:
         stride = FINER ** int(np.log(max(longest, 1.0)) / np.log(FINER) + 1e-9)
         done = torch.cat([frames[:-1:stride], frames[-1:]])
         start = root_start(self.fit, self.targets.at(done))
-        self._store(done, self._minimised(done, start, FAR))
-        for bent in self._bent(start):
-            self._try(done, bent)
+        self._store(done, self._best(done, [start, *self._bent(start)]))
         self._follow(done)
         self._mend(done)
         self._follow(done)
@@ -91,11 +89,18 @@ class MarkerTrack:
                         bent[:, names.index(one.name)] = sum(one.range) / 2
             yield bent
 
-    def _try(self, frames: Tensor, start: Tensor) -> None:
-        """Solve frames from another posture too, and keep what is better."""
-        found = self._minimised(frames, start, FAR)
-        better = found.cost < BETTER * self.cost[frames]
-        self._store(frames[better], Minimum(*(part[better] for part in found)))
+    def _best(self, frames: Tensor, starts: Sequence[Tensor]) -> Minimum:
+        """The least minimum of each frame, or the first of several. starts: (n, F) each."""
+        together = self._minimised(frames.repeat(len(starts)), torch.cat(tuple(starts)), FAR)
+        parts = (part.split(len(frames)) for part in together)
+        several = [Minimum(*one) for one in zip(*parts, strict=True)]
+        best = several[0]
+        for found in several[1:]:
+            better = found.cost < BETTER * best.cost
+            best.values[better], best.cost[better], best.converged[better] = (
+                part[better] for part in found
+            )
+        return best
 
     def _minimised(self, frames: Tensor, start: Tensor, damping: float) -> Minimum:
         parts = []
