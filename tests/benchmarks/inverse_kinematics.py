@@ -261,8 +261,8 @@ def main(data: Path) -> None:
         f"coordinate {table['worst deg, strict'].max():.4f} deg off the strict tool",
         "Left out, as the markers tell them to no better than 10 deg:",
         "\n".join(left_out),
-        "Against the motions that came with the recordings; how far markers lie off, RMS, by the\n"
-        "weights (one that fits worse than ours is not the answer for this model and these markers):",
+        "Against the motions that came with the recordings, and how far markers lie off, RMS, by\n"
+        "weights; one that fits worse than ours is no answer for this model and these markers:",
         came.round(3).to_string(index=False),
     )
     text = "\n\n".join(parts) + "\n"
