@@ -152,8 +152,20 @@ def test_a_camera_that_looks_elsewhere_is_told(wrong: Wrong) -> None:
 def test_a_clock_that_is_wrong_is_told(wrong: Wrong) -> None:
     session = wrong.copy(ACTED)
     shutil.copy(wrong.lab.truth / ACTED / "camera_cam0.json", session)
-    (line,) = wrong.solved(session, clock_of(wrong.lab, ACTED)["offset_s"] + 0.7).left_out
-    assert "Is it the right camera, person and clock?" in line
+    true_s = clock_of(wrong.lab, ACTED)["offset_s"]
+    (line,) = wrong.solved(session, true_s + 0.7).left_out
+    assert f"walking_cam0.mp4: offset {true_s + 0.7:.3f} s was given, motion says" in line
+    assert line.endswith("Correct the offset, or leave it out: --sync auto finds it.")
+    trial = [
+        'osim = "model.osim"',
+        "[[trial]]",
+        'motion = "walking.mot"',
+        'videos.cam0 = "walking_cam0.mp4"',
+    ]
+    told = "\n".join([*trial, f"offset_s = {true_s - 0.4}"])
+    (session / "session.toml").write_text(told)
+    (line,) = wrong.solved(session).left_out
+    assert f"offset {true_s - 0.4:.3f} s was given, motion says" in line
 
 
 @pytest.mark.slow

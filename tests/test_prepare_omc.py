@@ -1,6 +1,7 @@
 """d3ke prepare omc: recordings of a made-up laboratory, whose truth is known, as a data set."""
 
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -185,6 +186,21 @@ def test_clocks_and_splits_that_are_told_are_used(
     again = d3ke("prepare", "omc", lab.sessions / ACTED, "-o", tmp_path / "data", *words)
     assert (again.status, again.out) == (1, "")
     assert again.errors == [f"error: {tmp_path / 'data'}: holds a data set. Name another folder."]
+
+
+@pytest.mark.slow
+def test_a_clock_that_motion_contradicts_is_refused_with_both(
+    d3ke: Command, lab: Lab, tmp_path: Path
+) -> None:
+    true_s = clock_of(lab, ACTED)["offset_s"]
+    words = ("--sync", f"{true_s + 0.25:.3f}", *SMALL)
+    done = d3ke("prepare", "omc", lab.sessions / ACTED, "-o", tmp_path / "data", *words)
+    (line,) = done.warnings
+    told = re.search(r"offset (\S+) s was given, motion says (\S+) s", line)
+    assert told is not None
+    assert [float(one) for one in told.groups()] == pytest.approx([true_s + 0.25, true_s], abs=0.02)
+    assert done.status == 1
+    assert "nothing can be used, for the reasons above" in done.errors[0]
 
 
 @pytest.mark.slow

@@ -34,7 +34,7 @@ def held_against_motion(
         return (f"{trial.name}: {apart}, but is unsure: {seen.doubt}. Look at its page",)
     raise D3keError(
         f"{trial.name}: {apart}, to {1e3 * seen.sync.uncertainty_s:.0f} ms. Correct the offset, or "
-        "leave it out and pass --sync auto."
+        "leave it out: --sync auto finds it."
     )
 
 
