@@ -91,15 +91,20 @@ def rows(folder: Path) -> Iterator[dict[str, object]]:
         for way, groups in ways(watched, truth):
             for group in groups:
                 for one, filmed in zip(group, films(filming, group), strict=True):
-                    row = {"session": session.name, "take": one.take.name, "camera": way}
                     angles = coordinate_errors(one.solved, truth / f"{one.take.name}.mot")
+                    row: dict[str, object] = {
+                        "session": session.name,
+                        "take": one.take.name,
+                        "camera": way,
+                        **angles,
+                    }
                     if isinstance(filmed, D3keError):
                         refused = str(filmed).replace(f"{folder}/", "")
-                        yield row | angles | {"refused": refused}
+                        yield row | {"refused": refused}
                         continue
                     found, clock = filmed.recording, clock_of(one, truth)
                     seen = camera_errors(found, camera_of(one, truth))
-                    yield row | angles | {"sync_ms": sync_error(found, clock)} | seen
+                    yield row | {"sync_ms": sync_error(found, clock), **seen}
 
 
 def ways(watched: list[Watched], truth: Path) -> Iterator[tuple[str, list[list[Watched]]]]:
