@@ -4,13 +4,15 @@
 
 Rendered people, of whom all is known: the clocks are moved apart by up to 30 s and 2e-4, video or
 recording is cut at either end, and BlazePose's landmarks are all that is given of the video. Then
-recordings are paired with videos of others, which must be refused. Then the real clips of the data
-folder, whose truth is markerless.
+recordings are paired with videos of others, which must be refused. Then clocks are given, true and
+false. Then the real clips of the data folder, whose truth is markerless.
 """
 
 import argparse
 import tempfile
+from collections import Counter
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
 
@@ -23,9 +25,11 @@ from d3ke.errors import D3keError
 from d3ke.motion.names import to_names
 from d3ke.motion.opensim_files import read_motion
 from d3ke.omc.film_cameras import Found, Shot, found_together
+from d3ke.omc.given_clocks import held_against_motion
 from d3ke.omc.landmark_points import landmark_points
 from d3ke.omc.moving_points import Moved, Seen
 from d3ke.omc.recording import Recording
+from d3ke.omc.reprojection import Alignment
 from d3ke.omc.resection import ACCEPTED, NOT_AVERAGED, UNSURE_DEG, UNSURE_FOCAL
 from d3ke.omc.sync import Aligned, Trial, align
 from d3ke.skeleton import default_model
@@ -42,6 +46,7 @@ OMC_HZ = 100.0
 BEGIN_S = 5.0  # of the laboratory's clock
 MOST_OFFSET_S, DRIFT_SD = 30.0, 2e-4
 CUT = 0.3  # of a session, at most
+GIVEN_OFF_S = (0.0, 0.1, 0.3, 1.0)  # clocks that are given
 CLIPS = {
     "cmbbe_jump": ("cam0", "cam1"),
     "cmbbe_squats": ("cam0", "cam1"),
@@ -182,6 +187,27 @@ def mismatched(cases: Sequence[Case]) -> Iterator[Case]:
         yield one._replace(trial=one.trial._replace(moved=other.trial.moved))
 
 
+def show_given(cases: Sequence[Case]) -> None:
+    """What becomes of clocks that somebody told, true ones and false ones."""
+    for camera_known in (True, False):
+        for off_s in GIVEN_OFF_S:
+            told = Counter(given(case, off_s, camera_known) for case in cases)
+            counts = ", ".join(f"{told[word]} {word}" for word in ("taken", "remarked", "refused"))
+            print(f"camera {'known' if camera_known else 'unknown'}, {off_s:g} s off: {counts}")
+
+
+def given(case: Case, off_s: float, camera_known: bool) -> str:
+    """What becomes of a clock that is so far off in the middle of what both have."""
+    still = Alignment.still(case.trial.seen.pixels.shape[1])
+    clock = replace(still, offset_s=case.offset_s + off_s, drift=case.drift)
+    camera = case.camera if camera_known else None
+    try:
+        remarks = held_against_motion(case.trial, case.camera.size, clock, camera)
+    except D3keError:
+        return "refused"
+    return "remarked" if remarks else "taken"
+
+
 def show_pooled(cases: Sequence[Case]) -> None:
     """One camera from all of its clips."""
     for camera in ("cam0", "cam1"):
@@ -220,6 +246,8 @@ def main() -> None:
     pairs = [(case, camera) for case in wrong for camera in (None, case.camera)]
     refused = sum(isinstance(told(case, camera), str) for case, camera in pairs)
     print(f"\n{refused} of {len(pairs)} pairs of recordings and other videos refused")
+    print("\nclocks that are given")
+    show_given(cases)
     print("\nreal clips, markerless truth; clocks against the data's own row = frame")
     clips = list(real(words.data))
     show(clips)
