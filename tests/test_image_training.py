@@ -7,9 +7,11 @@ from typing import Any
 import pytest
 import torch
 
+from d3ke.errors import D3keError
 from d3ke.network.checkpoint import story_of
 from d3ke.network.image_network import ImageD3KE
 from d3ke.network.losses import about_first
+from d3ke.progress import Silent
 from d3ke.skeleton import default_model
 from d3ke.synth.plans import ClipPlan
 from d3ke.train import train_frames, train_temporal
@@ -200,3 +202,30 @@ def test_without_clips_the_frame_stage_is_all(data: Path, tmp_path: Path) -> Non
     assert ImageTraining((data,), temporal="none").stages() == ("frame",)
     assert ImageTraining((data,), only="head", init="run").stages() == ("frame",)
     assert ImageTraining(synthetic=3).stages() == ("frame",)
+
+
+# --- who validates
+
+
+def test_without_anybody_to_validate_the_last_weights_are_kept_and_it_is_said(
+    data: Path, tmp_path: Path
+) -> None:
+    alone = small_set(tmp_path / "alone", [ClipPlan("train", 0, "clip", 6)])
+    told = Silent()
+    run = tmp_path / "run"
+    train_frames(run, [alone], START, FRAMES, progress=told)
+    assert told.notes[0] == "nobody validates: the last weights are kept, whether or not best"
+    assert "step 4: loss " in told.notes[-1]
+    best, last = (weights(run / "frame" / f"{name}.safetensors") for name in ("best", "last"))
+    assert same(best, last)
+    assert story_of(run)["stages"][-1]["log"]["step"] == FRAMES.steps
+
+
+def test_one_set_may_be_learnt_from_and_another_one_validate(tmp_path: Path) -> None:
+    learnt = small_set(tmp_path / "learnt", [ClipPlan("train", 0, "clip", 6)])
+    judging = small_set(tmp_path / "judging", [ClipPlan("valid", 0, "clip", 3)])
+    run = tmp_path / "run"
+    train_frames(run, [learnt, judging], START, FRAMES)
+    assert "valid_all_deg" in story_of(run)["stages"][-1]["log"]
+    with pytest.raises(D3keError, match="no frames in train"):
+        train_frames(tmp_path / "other", [judging], START, FRAMES)

@@ -134,6 +134,8 @@ def train_frames(
         else frames_of(sets, config, processes, progress)
     )
     held_out = _held_out(sets, synth, osim, config)
+    if not held_out:
+        progress.note("nobody validates: the last weights are kept, whether or not best")
     stage = FrameStage(model, config, batches, held_out, story, progress)
     return train_stage(stage, output / "frame", stages, resume, progress)
 

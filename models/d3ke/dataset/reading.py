@@ -56,6 +56,10 @@ class DataSet:
         names = (record["name"] for record in manifest.shards)
         return DataSet(folder, manifest, {name: Shard(folder / name) for name in names})
 
+    def has(self, split: str) -> bool:
+        """Whether a split has frames."""
+        return any(clip["split"] == split for clip in self.manifest.clips)
+
     def sequences(self, split: str, kind: str | None = None) -> list[Mapping[str, Any]]:
         """What the manifest says of a split's clips; of those of one kind, where it is given.
 

@@ -79,8 +79,10 @@ class FrameStage(Stage[FrameBatch]):
         return FrameBatch(batch.keys[chosen], FrameItem(*(f[chosen] for f in batch.frames)))
 
     def validate(self, model: D3KE) -> dict[str, float]:
-        """Errors on held-out frames, beside those of their own mean posture."""
+        """Errors on held-out frames, beside those of their own mean posture; of none, nothing."""
         assert isinstance(model, ImageD3KE)
+        if not self.held_out:
+            return {}
         sums = Sums()
         for batch in self._judged:
             frames = self.on_device(batch).frames
@@ -172,6 +174,7 @@ def in_picture(points: Tensor, K: Tensor, size: int) -> Tensor:
     return shown
 
 
-def held_out_frames(sets: Sequence[DataSet], size: int) -> Frames:
-    """The frames of the valid splits, as they are."""
-    return Frames([FrameDataset(data, "valid", size) for data in sets])
+def held_out_frames(sets: Sequence[DataSet], size: int) -> HeldOut:
+    """The frames of the valid splits, as they are; none where no set has one."""
+    chosen = [data for data in sets if data.has("valid")]
+    return Frames([FrameDataset(data, "valid", size) for data in chosen]) if chosen else ()

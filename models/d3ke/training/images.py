@@ -120,9 +120,11 @@ def story_of_sets(sets: Sequence[DataSet], synth: SynthConfig | None = None) -> 
 def frames_of(
     sets: Sequence[DataSet], config: FrameConfig, processes: Processes, progress: Progress
 ) -> Callable[[int], Iterator[FrameBatch]]:
-    """Shuffled batches of the train splits."""
+    """Shuffled batches of the train splits. Raises D3keError where no set has one."""
+    learnt = [data for data in sets if data.has("train")] or sets
     chosen = [
-        FrameDataset(data, "train", config.size, config.augmentation, config.seed) for data in sets
+        FrameDataset(data, "train", config.size, config.augmentation, config.seed)
+        for data in learnt
     ]
     loading = Loading(
         config.seed,

@@ -118,8 +118,10 @@ class Training(Generic[Batch]):
         with torch.inference_mode():
             row |= self.stage.validate(self.run.average)
         told = [f"{k.replace('_', ' ')} {v:.2f}" for k, v in row.items() if k.endswith("_deg")]
-        self.progress.note(f"step {self.run.step}: {', '.join(told)}")
-        self.run.save(row, row[self.stage.judge])
+        shown = ", ".join(told) or f"loss {row['loss']:.3f}"
+        self.progress.note(f"step {self.run.step}: {shown}")
+        # where nobody validates, later weights count as better ones
+        self.run.save(row, row.get(self.stage.judge, -row["step"]))
         self.meter.restart()
 
     def step(self, batch: Batch) -> dict[str, float]:
