@@ -1,5 +1,6 @@
 """d3ke prepare omc: a laboratory's recordings become a data set."""
 
+from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -11,6 +12,14 @@ from d3ke_cli.prepare import Output, Resume, Size, Workers
 
 if TYPE_CHECKING:
     from d3ke.prepare_omc import PreparedRecordings
+
+
+class Kinematics(StrEnum):
+    """Whose inverse kinematics."""
+
+    D3KE = "d3ke"
+    OPENSIM = "opensim"
+
 
 Sessions = Annotated[
     list[Path],
@@ -30,6 +39,18 @@ Mapping = Annotated[
         metavar="TOML",
         help="Which recorded marker is which of the skeleton. [default: told by their names]",
     ),
+]
+ScaleSetup = Annotated[
+    Path | None,
+    typer.Option(
+        "--scale-setup",
+        metavar="XML",
+        help="Set-up of OpenSim's ScaleTool, to scale a session's .osim, or the skeleton, as it "
+        "says. [default: by distances between markers, then by what explains all trials]",
+    ),
+]
+Ik = Annotated[
+    Kinematics, typer.Option("--ik", help="Whose inverse kinematics: d3ke's, or OpenSim's tool.")
 ]
 Sync = Annotated[
     str,
@@ -68,6 +89,8 @@ def omc(
     output: Output,
     model: Model = None,
     mapping: Mapping = None,
+    scale_setup: ScaleSetup = None,
+    ik: Ik = Kinematics.D3KE,
     sync: Sync = "auto",
     split: Split = None,
     seed: Seed = 0,
@@ -93,10 +116,11 @@ def omc(
         seed=seed,
         size=size,
         filming=FilmingOptions(offset_s=offset_of(sync), largest_mismatch=mismatch / 100),
+        kinematics=ik.value,
     )
     progress = RichProgress()
     options = PrepareOptions(workers=workers, resume=resume)
-    recordings, lost = lab_recordings(sessions, mapping, progress)
+    recordings, lost = lab_recordings(sessions, mapping, progress, scale_setup)
     done = prepare_recordings(recordings, output, config, options, progress)
     return show_recordings(done._replace(unusable=(*lost, *done.unusable)), progress, as_json)
 

@@ -15,8 +15,9 @@ from d3ke.motion.opensim_files import read_markers, write_markers
 from d3ke.omc.filming import FilmingOptions
 from d3ke.omc.fitted_size import FittedSize
 from d3ke.omc.lab import LabSource, lab_recordings, read_lab
+from d3ke.omc.outcomes import Outcome
 from d3ke.omc.recording import Recording
-from d3ke.omc.solved_session import Outcome, SessionSolver, SolveJob, SolveTask
+from d3ke.omc.solved_session import SessionSolver, SolveJob, SolveTask
 from d3ke.omc.solving import Solver
 from d3ke.progress import Silent
 from d3ke.skeleton import default_model

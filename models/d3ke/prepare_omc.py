@@ -22,14 +22,9 @@ from d3ke.journal import STORY, Journal
 from d3ke.making import Task, make_shards, shard_jobs
 from d3ke.omc.filmed_people import FilmedConfig, FilmedPeople
 from d3ke.omc.filming import FilmingOptions
-from d3ke.omc.solved_session import (
-    Outcome,
-    Recordings,
-    SessionSolver,
-    SolveTask,
-    outcome_of,
-    recordings_in,
-)
+from d3ke.omc.outcomes import Outcome, load_outcomes, outcome_of, save_outcomes
+from d3ke.omc.solved_session import Recordings, SessionSolver, SolveTask, recordings_in
+from d3ke.omc.solving import D3KE
 from d3ke.omc.splits import splits_by_file, splits_by_seed
 from d3ke.omc.story import PersonStory
 from d3ke.prepare import PrepareOptions
@@ -52,7 +47,7 @@ class RecordingsConfig:
     """What a data set of recordings follows from, beside these.
 
     model: the skeleton of the labels, by default ours. split: a .csv of subjects, else `seed`
-    says. size: of the pictures, px.
+    says. size: of the pictures, px. kinematics: whose inverse kinematics, d3ke's or opensim's.
     """
 
     model: Path | None = None
@@ -60,6 +55,7 @@ class RecordingsConfig:
     seed: int = 0
     size: int = 384
     filming: FilmingOptions = field(default_factory=FilmingOptions)
+    kinematics: str = D3KE
 
 
 class PreparedRecordings(NamedTuple):
@@ -106,7 +102,10 @@ def prepare_recordings(
     beside = {name: about[name] for name in ("kind", "sources")}
     beside |= {"skeleton": osim.sha256, "d3ke": __version__}
     if journal.open(about["config"] | beside):
-        return _prepared(folder, (), 0, time.monotonic() - began)
+        outcomes = load_outcomes(folder)
+        for line in (line for outcome in outcomes for line in outcome.left_out):
+            progress.warn(line)
+        return _prepared(folder, outcomes, 0, time.monotonic() - began)
     try:
         solved = journal.hidden / SOLVED
         outcomes = _solve(recordings, solved, osim, config, options, progress)
@@ -114,6 +113,7 @@ def prepare_recordings(
         filmed = FilmedConfig(solved, tuple(sorted(split_of.items())), config.size)
         made, records = _cut(filmed, journal, osim, options, progress)
         _write_pages(solved, outcomes, folder / PAGES)
+        save_outcomes(folder, outcomes, {job.name: job.paths for job in recordings.jobs})
         Manifest.of(osim, records, about).save(folder)
     except BaseException:
         progress.finish()
@@ -141,7 +141,9 @@ def _solve(
             path.unlink()
     progress.start("sessions", len(recordings.jobs))
     progress.advance(len(recordings.jobs) - len(waiting))
-    task = SolveTask(Path.cwd(), solved, osim.xml, config.filming, recordings.read)
+    task = SolveTask(
+        Path.cwd(), solved, osim.xml, config.filming, recordings.read, config.kinematics
+    )
     count = min(options.workers or cores(), len(waiting))
     if waiting:
         with Workers(partial(SessionSolver.open, task), count) as several:

@@ -11,6 +11,7 @@ from d3ke.files import content_hash
 from d3ke.movi.cameras import VIDEO_HZ
 from d3ke.movi.layout import Movi, Subject, find_movi
 from d3ke.movi.sessions import Session, open_bodies, sessions_of
+from d3ke.omc.marker_names import check_mapping
 from d3ke.omc.person import Footage, Person, Take
 from d3ke.omc.solved_session import Recorded, Recordings, SolveJob
 from d3ke.progress import Progress, Silent
@@ -36,21 +37,25 @@ def movi_recordings(
     """What to prepare of BML-MoVi under `root`, by the published splits.
 
     smplh: the folder of the body model: markers are then virtual ones on the bodies of AMASS.
-    Raises D3keError: no BML-MoVi there, or no bodies for `smplh`.
+    Raises D3keError: no BML-MoVi there, no bodies for `smplh`, or a mapping that is none.
     """
+    if mapping is not None:
+        check_mapping(mapping)
     movi = find_movi(root)
-    if smplh is not None:
-        open_bodies(movi, smplh)
+    beside = [mapping] if mapping is not None else []
+    beside += open_bodies(movi, smplh).files if smplh is not None else []
+    common = [_hash_of_file(path) for path in beside]
     for line in movi.missing:
         progress.warn(line)
+    told = tuple(path for path in (root, smplh, mapping) if path is not None)
     return Recordings(
         kind="movi",
         jobs=[
-            SolveJob(_name(one), _name(one), MoviSource(root, one.number, smplh, mapping))
+            SolveJob(_name(one), _name(one), MoviSource(root, one.number, smplh, mapping), told)
             for one in movi.subjects
         ],
         read=read_movi,
-        sources={_name(one): _hash_of(one, smplh is not None) for one in movi.subjects},
+        sources={_name(one): _hash_of(one, smplh is not None, common) for one in movi.subjects},
         split_of={_name(one): one.split for one in movi.subjects},
     )
 
@@ -98,9 +103,13 @@ def _name(subject: Subject) -> str:
     return f"Subject_{subject.number}"
 
 
-def _hash_of(subject: Subject, with_amass: bool) -> str:
-    """One hash of all that a subject's labels and pictures are made of."""
+def _hash_of(subject: Subject, with_amass: bool, common: list[str]) -> str:
+    """One hash of all that a subject's labels and pictures are made of; common: those of all."""
     files = [subject.v3d, *subject.videos.values()]
     files += subject.amass.values() if with_amass else []
-    told = (f"{path.name} {content_hash(path)}" for path in sorted(files))
-    return sha256("\n".join(told).encode()).hexdigest()
+    told = [_hash_of_file(path) for path in sorted(files)]
+    return sha256("\n".join([*told, *common]).encode()).hexdigest()
+
+
+def _hash_of_file(path: Path) -> str:
+    return f"{path.name} {content_hash(path)}"

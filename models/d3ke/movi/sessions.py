@@ -15,7 +15,7 @@ from d3ke.movi.amass import read_amass
 from d3ke.movi.cameras import MOCAP_HZ, VIDEO_HZ, camera_of
 from d3ke.movi.layout import Movi, Subject
 from d3ke.movi.motion_filter import frames_used
-from d3ke.movi.smplh import BodyModel, load_smplh
+from d3ke.movi.smplh import BodyModel, find_smplh, load_smplh
 from d3ke.movi.v3d import Movement, V3d, read_v3d
 from d3ke.movi.virtual_markers import static_markers, virtual_markers
 from d3ke.progress import Progress, Silent
@@ -23,6 +23,7 @@ from d3ke.vision.camera import Camera
 from d3ke.vision.video import Video
 
 RATE_TOLERANCE_HZ = 0.5
+SEXES = ("female", "male")
 LENGTH_TOLERANCE_S = 0.5  # of AMASS to v3d: more, and it is another movement
 
 
@@ -105,7 +106,12 @@ class Bodies:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        self._read = {sex: load_smplh(folder, sex) for sex in ("female", "male")}
+        self._read = {sex: load_smplh(folder, sex) for sex in SEXES}
+
+    @property
+    def files(self) -> list[Path]:
+        """The files of the models that MoVi needs."""
+        return [find_smplh(self.folder, sex) for sex in SEXES]
 
     def of(self, sex: str) -> BodyModel:
         """The model of a sex."""

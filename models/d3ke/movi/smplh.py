@@ -55,13 +55,17 @@ def load_smplh(folder: Path | str, sex: str) -> BodyModel:
 
     Raises D3keError: no SEX/model.npz in it, broken, or not the extended SMPL+H.
     """
-    folder = Path(folder)
+    return read_smplh(find_smplh(Path(folder), sex))
+
+
+def find_smplh(folder: Path, sex: str) -> Path:
+    """The file of the model of a sex. Raises D3keError where there is none."""
     found = sorted(path for path in folder.rglob("model.npz") if path.parent.name.lower() == sex)
     if not found:
         raise D3keError(
             f"{folder}: no {sex}/model.npz. Get the extended SMPL+H model that AMASS names."
         )
-    return read_smplh(found[0])
+    return found[0]
 
 
 def read_smplh(path: Path) -> BodyModel:

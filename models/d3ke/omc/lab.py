@@ -11,10 +11,10 @@ import numpy as np
 from d3ke.errors import D3keError
 from d3ke.files import content_hash
 from d3ke.motion.markers import MarkerData
-from d3ke.omc.added_markers import read_marker_places
 from d3ke.omc.marker_check import ground_turn, static_findings, turned
-from d3ke.omc.marker_sets import read_marker_set
+from d3ke.omc.marker_names import check_mapping
 from d3ke.omc.person import Footage, Person, Take
+from d3ke.omc.scale_setup import read_scale_setup
 from d3ke.omc.session import Session, find_session
 from d3ke.omc.solved_session import Recorded, Recordings, SolveJob
 from d3ke.omc.subject import as_word
@@ -22,38 +22,48 @@ from d3ke.omc.trials import Trial
 from d3ke.progress import Progress
 from d3ke.recordings import load_markers, load_motion
 from d3ke.skeleton.osim import OsimModel
-from d3ke.vision.rigs import Rig, camera_named, read_rig
+from d3ke.vision.rigs import PICKLES, Rig, camera_named, on_wall_board, read_rig
 from d3ke.vision.video import Video
 
 
 class LabSource(NamedTuple):
-    """Where a session lies, and which file says what its markers are."""
+    """Where a session lies, which file says what its markers are, and which how it is scaled."""
 
     path: Path
     mapping: Path | None
+    scale_setup: Path | None = None
 
 
 def lab_recordings(
-    paths: Sequence[Path], mapping: Path | None, progress: Progress
+    paths: Sequence[Path],
+    mapping: Path | None,
+    progress: Progress,
+    scale_setup: Path | None = None,
 ) -> tuple[Recordings, list[str]]:
     """What to prepare of sessions, and the names of those that are none.
 
-    These are told, and the others go on. mapping: of marker names in all of them; raises D3keError
-    where it is none.
+    These are told, and the others go on. mapping: of marker names in all of them; scale_setup: of
+    OpenSim's ScaleTool, for all of them. Raises D3keError where one of these is none.
     """
     if mapping is not None:
-        (read_marker_set if mapping.suffix.lower() == ".toml" else read_marker_places)(mapping)
+        check_mapping(mapping)
+    if scale_setup is not None:
+        read_scale_setup(scale_setup)
     jobs, sources, lost = [], {}, []
     names = _names_of(paths)
     for path, name in zip(paths, names, strict=True):
         try:
             session = find_session(path)
-            sources[name] = _hash_of(session, mapping)
+            sources[name] = _hash_of(session, mapping, scale_setup)
         except D3keError as error:
             progress.warn(str(error))
             lost.append(str(path))
             continue
-        jobs.append(SolveJob(name, session.subject.id or name, LabSource(path, mapping)))
+        source = LabSource(path, mapping, scale_setup)
+        files = _files_of(session, mapping, scale_setup)
+        outside = [file for file in files if not file.is_relative_to(session.root)]
+        told = (session.path, session.root, *outside)
+        jobs.append(SolveJob(name, session.subject.id or name, source, told))
     return Recordings("omc", jobs, read_lab, sources), lost
 
 
@@ -68,6 +78,7 @@ class _Reader:
     def __init__(self, source: LabSource) -> None:
         self.session = find_session(source.path)
         self.mapping = source.mapping or self.session.mapping
+        self.scale_setup = source.scale_setup or self.session.scale_setup
         self.left_out: list[str] = []
         self.remarks = [f"{one.path}: not used: {one.why}" for one in self.session.left_out]
 
@@ -89,6 +100,7 @@ class _Reader:
             static=None if static is None else turned(static, self.turn),
             recordings=tuple(turned(m, self.turn) for m in self.markers.values() if m is not None),
             mapping=self.mapping,
+            scale_setup=None if self.scale_setup is None else read_scale_setup(self.scale_setup),
         )
         self.rigs = self._rigs()
         return Recorded(person, self._takes(), str(session.path), self.left_out, self.remarks)
@@ -132,10 +144,22 @@ class _Reader:
         found: dict[Path | None, Rig] = {}
         for path in sorted(set(self.session.calibration.values())):
             try:
-                found[path] = read_rig(path)
+                found[path] = self._rig(path)
             except D3keError as error:
                 self.remarks.append(f"{error} Its cameras are estimated instead.")
         return found
+
+    def _rig(self, path: Path) -> Rig:
+        """A calibration, in the markers' ground where its file has it or the session says how."""
+        rig, board = read_rig(path), self.session.board
+        if board is not None:
+            return on_wall_board(rig, board.height_m, board.mounting)
+        if path.suffix.lower() in PICKLES:
+            raise D3keError(
+                f"{path}: posed in its checkerboard's frame. Say where that hung, by [board] in "
+                "session.toml."
+            )
+        return rig
 
     def _model(self) -> OsimModel | None:
         """The session's own model; None where it has none, or one that is not supported."""
@@ -182,13 +206,23 @@ def _names_of(paths: Sequence[Path]) -> list[str]:
     return names
 
 
-def _hash_of(session: Session, mapping: Path | None) -> str:
+def _hash_of(session: Session, mapping: Path | None, scale_setup: Path | None) -> str:
     """One hash of all that a session is made of, wherever it lies."""
+    files = _files_of(session, mapping, scale_setup)
+    told = [f"{path.name} {content_hash(path)}" for path in files]
+    told += [
+        str(session.subject),
+        str(session.board),
+        *(f"{t.name} {t.offset_s} {t.drift}" for t in session.trials),
+    ]
+    return sha256("\n".join(told).encode()).hexdigest()
+
+
+def _files_of(session: Session, mapping: Path | None, scale_setup: Path | None) -> list[Path]:
+    """All that a session is made of."""
     files = [session.static, session.osim, mapping or session.mapping]
+    files += [scale_setup or session.scale_setup]
     files += list(session.calibration.values())
     for trial in session.trials:
         files += [trial.markers, trial.motion, *trial.videos.values()]
-    known = sorted({path for path in files if path is not None})
-    told = [f"{path.name} {content_hash(path)}" for path in known]
-    told += [str(session.subject), *(f"{t.name} {t.offset_s} {t.drift}" for t in session.trials)]
-    return sha256("\n".join(told).encode()).hexdigest()
+    return sorted({path for path in files if path is not None})

@@ -70,6 +70,11 @@ class _Route(NamedTuple):
     lacking: tuple[Marker, ...] = ()
 
 
+def check_mapping(path: Path) -> None:
+    """See that a file is a mapping, as `match` takes it. Raises D3keError where it is none."""
+    (read_marker_set if _is_toml(path) else read_marker_places)(path)
+
+
 def match(osim: OsimModel, recorded: Iterable[str], mapping: Path | None = None) -> Matching:
     """Which recorded marker is which marker of the model.
 
@@ -82,7 +87,7 @@ def match(osim: OsimModel, recorded: Iterable[str], mapping: Path | None = None)
     Raises D3keError: fewer than six markers in common, a mapping that names what is not there.
     """
     names = [name for name in dict.fromkeys(recorded) if not NO_MARKER.search(name)]
-    if mapping is not None and mapping.suffix.lower() == ".toml":
+    if mapping is not None and _is_toml(mapping):
         chosen = _by_mapping(osim, names, read_marker_set(mapping), mapping)
     else:
         if mapping is not None:
@@ -103,6 +108,10 @@ def match(osim: OsimModel, recorded: Iterable[str], mapping: Path | None = None)
         measurements=tuple(_measured(chosen)),
         remarks=(_unknown_remark(chosen, unknown),) if unknown else (),
     )
+
+
+def _is_toml(path: Path) -> bool:
+    return path.suffix.lower() == ".toml"
 
 
 def _routes(osim: OsimModel, names: Sequence[str]) -> Iterator[_Route]:

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from d3ke.motion.markers import MarkerData
 from d3ke.motion.motion import Motion
+from d3ke.omc.scale_setup import ScaleSetup
 from d3ke.skeleton.osim import OsimModel
 from d3ke.vision.camera import Camera
 
@@ -50,6 +51,7 @@ class Person:
     name: a word without blanks or dashes. facts: sex, height_m, mass_kg, as far as known.
     model: the laboratory's own, is_scaled: to this subject. static: markers of a still posture;
     recordings: those of all takes. mapping: a file that says which markers are which.
+    scale_setup: the laboratory's own.
     """
 
     name: str
@@ -59,6 +61,7 @@ class Person:
     static: MarkerData | None = None
     recordings: tuple[MarkerData, ...] = ()
     mapping: Path | None = None
+    scale_setup: ScaleSetup | None = None
 
     @property
     def height_m(self) -> float | None:

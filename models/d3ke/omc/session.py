@@ -8,7 +8,7 @@ from pathlib import Path
 
 from d3ke.errors import D3keError
 from d3ke.files import read_text
-from d3ke.omc.session_file import SessionFile, read_session_file
+from d3ke.omc.session_file import Board, SessionFile, read_session_file
 from d3ke.omc.subject import FACT_FILES, Subject, as_word, read_facts, together
 from d3ke.omc.trials import (
     MARKER_FILES,
@@ -40,7 +40,8 @@ class Session:
 
     static: markers of the subject standing still. osim: a model, which is_scaled to the subject or
     is not. calibration: the file of each camera that filmed, several cameras' where one file has
-    them. mapping: of marker names. left_out: files that look like recordings and are not used.
+    them. mapping: of marker names. scale_setup: of OpenSim's ScaleTool. board: where OpenCap's
+    checkerboard hung. left_out: files that look like recordings and are not used.
     """
 
     path: Path
@@ -52,7 +53,14 @@ class Session:
     is_scaled: bool = False
     calibration: Mapping[str, Path] = field(default_factory=dict)
     mapping: Path | None = None
+    scale_setup: Path | None = None
+    board: Board | None = None
     left_out: tuple[LeftOut, ...] = ()
+
+    @property
+    def root(self) -> Path:
+        """The folder in which its files lie."""
+        return self.path if self.path.is_dir() else self.path.parent
 
     @property
     def cameras(self) -> tuple[str, ...]:
@@ -177,6 +185,8 @@ def _corrected(found: Session, said: SessionFile) -> Session:
         osim=osim,
         is_scaled=(found.is_scaled or of_file) if said.is_scaled is None else said.is_scaled,
         mapping=said.mapping or found.mapping,
+        scale_setup=said.scale_setup,
+        board=said.board,
     )
 
 

@@ -5,9 +5,13 @@
     osim = "model.osim"
     scaled = true                      # the .osim is the subject's own already
     mapping = "markers.toml"           # which recorded marker is which of the model
+    scale_setup = "setup_scale.xml"    # of OpenSim's ScaleTool: scale the .osim as it says
     calibration = "rig.toml"           # of all cameras; or one for each:
     [calibration]
     cam1 = "camera_cam1.json"
+    [board]                            # OpenCap's cameras: where its checkerboard hung
+    mounting = "back wall"             # or "back wall, upside down", or "ground"
+    height_m = 0.26                    # of its first inner corner over the floor
     [subject]
     id = "P01"
     sex = "f"
@@ -31,16 +35,28 @@ import tomllib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from d3ke.errors import D3keError
 from d3ke.files import read_text
 from d3ke.omc.subject import Subject, as_word, subject_of
 from d3ke.omc.trials import ONE_CAMERA, Trial, activity_of
+from d3ke.vision.rigs import BACK_WALL, BOARDS
 
-KEYS = ("name", "static", "osim", "scaled", "mapping", "calibration", "subject", "trial")
+KEYS = (
+    "name", "static", "osim", "scaled", "mapping", "scale_setup", "calibration", "board", "subject",
+    "trial",
+)  # fmt: skip
+BOARD_KEYS = ("mounting", "height_m")
 TRIAL_KEYS = ("name", "markers", "motion", "videos", "activity", "offset_s", "drift")
 SUBJECT_KEYS = ("id", "sex", "height_m", "mass_kg")
+
+
+class Board(NamedTuple):
+    """Where OpenCap's checkerboard hung: see vision.rigs."""
+
+    mounting: str
+    height_m: float
 
 
 @dataclass(frozen=True)
@@ -58,6 +74,8 @@ class SessionFile:
     is_scaled: bool | None
     calibration: Mapping[str, Path] | None
     mapping: Path | None
+    scale_setup: Path | None
+    board: Board | None
 
 
 def read_session_file(path: Path) -> SessionFile:
@@ -84,7 +102,22 @@ def read_session_file(path: Path) -> SessionFile:
         is_scaled=_value(table, "scaled", bool, str(path)),
         calibration=_files(table, "calibration", path, str(path), ""),
         mapping=_file(table, "mapping", path, str(path)),
+        scale_setup=_file(table, "scale_setup", path, str(path)),
+        board=_board(_value(table, "board", dict, str(path)), f"{path}, board"),
     )
+
+
+def _board(table: Mapping[str, Any] | None, where: str) -> Board | None:
+    if table is None:
+        return None
+    _check_keys(table, BOARD_KEYS, where)
+    height_m = _number(table, "height_m", where)
+    if height_m is None:
+        raise D3keError(f"{where}: no height_m. Measure it from the floor, in m.")
+    mounting = _value(table, "mounting", str, where) or BACK_WALL
+    if mounting not in BOARDS:
+        raise D3keError(f"{where}: mounting is {mounting!r}. There are: {', '.join(BOARDS)}.")
+    return Board(mounting, height_m)
 
 
 def _trials(tables: Sequence[Any], path: Path) -> tuple[Trial, ...]:

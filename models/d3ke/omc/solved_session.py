@@ -1,6 +1,5 @@
 """A solved session: a person's takes become recordings with labels, in a worker."""
 
-import json
 import os
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -13,19 +12,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from d3ke.errors import D3keError
-from d3ke.files import replacing
 from d3ke.journal import STORY
 from d3ke.omc.filming import Filmed, Filming, FilmingOptions
+from d3ke.omc.outcomes import Outcome, save_outcome
 from d3ke.omc.person import Person, Take
-from d3ke.omc.solving import SolvedTake, Solver
-from d3ke.omc.story import Curve, FilmStory, PersonStory, TakeStory
+from d3ke.omc.solving import D3KE, SolvedTake, Solver
+from d3ke.omc.story import Curve, FilmStory, PersonStory, TakeStory, by_names
 from d3ke.omc.watching import Watched
 from d3ke.skeleton.osim import OsimModel
 from d3ke.workers import Advance
 
 Array = NDArray[np.float64]
 
-DONE = ".done"  # behind a job's name: its record, written when all is there
 MOST_POINTS = 400  # of a curve on a page
 
 
@@ -46,26 +44,14 @@ class Recorded(NamedTuple):
 class SolveJob(NamedTuple):
     """A session, or whatever holds one person's recordings.
 
-    name: of its own, a word; subject: whose they are.
+    name: of its own, a word; subject: whose they are. paths: of files and folders that a data set
+    names without what they lie in.
     """
 
     name: str
     subject: str
     source: Any
-
-
-class Outcome(NamedTuple):
-    """What came of a job.
-
-    subject: None where nothing did; left_out: what could not be used, and why; remarks: what is
-    odd.
-    """
-
-    name: str
-    subject: str | None
-    recordings: int
-    left_out: tuple[str, ...]
-    remarks: tuple[str, ...]
+    paths: tuple[Path, ...] = ()
 
 
 Read = Callable[[SolveJob], Recorded]
@@ -94,6 +80,7 @@ class SolveTask(NamedTuple):
     osim: str
     filming: FilmingOptions
     read: Read
+    kinematics: str = D3KE
 
 
 @dataclass(frozen=True)
@@ -131,8 +118,7 @@ class SessionSolver:
             told.left_out.append(str(error))
         remarks = tuple(dict.fromkeys(told.remarks))
         outcome = Outcome(job.name, subject, count, tuple(told.left_out), remarks)
-        with replacing(self.task.folder / f"{job.name}{DONE}") as temporary:
-            temporary.write_text(json.dumps(outcome._asdict()), encoding="utf-8")
+        save_outcome(self.task.folder, outcome)
         advance(1)
         return outcome
 
@@ -140,20 +126,20 @@ class SessionSolver:
         """The story of a person, whose recordings are written on the way."""
         told.left_out.extend(recorded.left_out)
         told.remarks.extend(recorded.remarks)
-        solver = Solver(recorded.person, self.osim)
+        solver = Solver(recorded.person, self.osim, self.task.kinematics)
         takes = tuple(self._takes(job, recorded, solver, told))
         told.remarks.extend(solver.remarks)
         rows = zip(self.osim.body_names, solver.scales.tolist(), strict=True)
         return PersonStory(
             name=recorded.person.name,
-            source=recorded.source,
+            source=by_names(recorded.source, job.paths),
             facts=dict(recorded.person.facts),
             size=solver.size_told,
             scales={body: (x, y, z) for body, (x, y, z) in rows},
             segments=solver.segments,
             takes=takes,
-            left_out=tuple(told.left_out),
-            remarks=tuple(dict.fromkeys(told.remarks)),
+            left_out=tuple(by_names(line, job.paths) for line in told.left_out),
+            remarks=tuple(by_names(line, job.paths) for line in dict.fromkeys(told.remarks)),
         )
 
     def _takes(
@@ -253,19 +239,6 @@ def take_story(
 
 def _curve(x: Array, y: Array) -> Curve:
     return Curve(tuple(x.round(3).tolist()), tuple(y.round(2).tolist()))
-
-
-def outcome_of(folder: Path, name: str) -> Outcome | None:
-    """The record of a job that is done, None where it is to be done (again)."""
-    path = folder / f"{name}{DONE}"
-    try:
-        told = json.loads(path.read_text(encoding="utf-8"))
-        lines = {name: tuple(told[name]) for name in ("left_out", "remarks")}
-        outcome = Outcome(**told | lines)
-    except (OSError, ValueError, TypeError, KeyError):
-        return None
-    whole = len(list(folder.glob(f"{name}-*.npz"))) == outcome.recordings
-    return outcome if whole else None
 
 
 def recordings_in(folder: Path, name: str) -> list[Path]:

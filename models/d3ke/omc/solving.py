@@ -4,6 +4,7 @@ From what a take has: a motion that was solved already goes over to the skeleton
 solved, on the skeleton where it has them, else on the laboratory's own model.
 """
 
+from collections.abc import Iterable
 from functools import lru_cache
 from typing import NamedTuple
 
@@ -19,6 +20,7 @@ from d3ke.omc.inverse_kinematics import inverse_kinematics
 from d3ke.omc.joint_limits import in_usual_angles, with_limits
 from d3ke.omc.marker_check import marker_findings
 from d3ke.omc.marker_names import Matching, match
+from d3ke.omc.opensim_ik import opensim_inverse_kinematics
 from d3ke.omc.person import Person, Take
 from d3ke.omc.scale_setup import DEFAULT_STATURE_M, ScaleSetup
 from d3ke.omc.scaling import scale_model
@@ -37,6 +39,8 @@ Array = NDArray[np.float64]
 # beside the default skeleton): beyond, a posture did not go over.
 LARGEST_MISMATCH_M = 0.03
 SEXES = {"f": "woman", "m": "man"}
+D3KE, OPENSIM = "d3ke", "opensim"
+KINEMATICS = {D3KE: inverse_kinematics, OPENSIM: opensim_inverse_kinematics}
 
 
 class SolvedTake(NamedTuple):
@@ -75,10 +79,15 @@ class Sized(NamedTuple):
 class Solver:
     """Solves the takes of a person in the coordinates of `osim`."""
 
-    def __init__(self, person: Person, osim: OsimModel) -> None:
-        self.person, self.osim = person, osim
+    def __init__(self, person: Person, osim: OsimModel, kinematics: str = D3KE) -> None:
+        """kinematics: whose inverse kinematics, one of KINEMATICS."""
+        self.person, self.osim, self.kinematics = person, osim, kinematics
+        model, setup = person.model, person.scale_setup
+        # the model that a set-up of scaling speaks of, None where it has nothing to do
+        self._to_scale = (model or osim) if setup is not None and not person.is_scaled else None
         self.size_told, self.scales = "", np.ones((len(osim.bodies), 3))
         self._sized = lru_cache(maxsize=None)(self._sized_anew)
+        self._is_set_up = False
 
     @property
     def segments(self) -> tuple[Segment, ...]:
@@ -91,7 +100,9 @@ class Solver:
     @property
     def remarks(self) -> tuple[str, ...]:
         """What to know of the person's size."""
-        return implausible(self.segments, self.person.height_m or 0.0)
+        unused = self.person.scale_setup is not None and not self._is_set_up
+        told = ("the set-up of scaling was not used: the size is known without.",) if unused else ()
+        return (*implausible(self.segments, self.person.height_m or 0.0), *told)
 
     def solve(self, take: Take) -> SolvedTake:
         """A take's motion. Raises D3keError: nothing to solve, or markers that do not fit."""
@@ -116,7 +127,7 @@ class Solver:
         names: tuple[str, ...] = ()
         errors = np.empty((len(motion.time), 0))
         way = f"the given motion of {model.name or 'its .osim'}"
-        matching = None if take.markers is None else _matched(model, take.markers)
+        matching = None if take.markers is None else self._matched(model, take.markers.names)
         if take.markers is not None and matching is not None:
             names, errors = _errors_of(matching.osim, motion, matching.renamed(take.markers))
             told = np.ones(len(model.coordinates), np.bool_)
@@ -136,18 +147,20 @@ class Solver:
         )
 
     def _by_markers(self, take: Take, markers: MarkerData) -> SolvedTake:
-        """Inverse kinematics on the skeleton, or else on the laboratory's own model."""
+        """Inverse kinematics on the skeleton, or else on the laboratory's own model.
+
+        On that at once, where there is a set-up that scales it.
+        """
         model = self.person.model
+        if model is not None and self._to_scale is model:
+            return self._by_own_model(take, markers, model)
         try:
             sized = self._sized(self.osim)
         except D3keError:
-            if model is None or _matched(model, markers) is None:
+            if model is None or self._matched(model, markers.names) is None:
                 raise
-            own = self._sized(model)
-            motion, _ = _kinematics(own, markers)
-            solved = self._by_motion(take, motion, own.osim)
-            return solved._replace(way=f"inverse kinematics of its .osim; {solved.way}")
-        motion, found = _kinematics(sized, markers)
+            return self._by_own_model(take, markers, model)
+        motion, found = self._moved(sized, markers)
         self.size_told = sized.told
         names, errors = found.markers.names, found.errors
         skeleton = SkeletalModel(sized.osim, torch.float64)
@@ -168,12 +181,52 @@ class Solver:
             remarks=(*sized.remarks, *sized.matching.remarks),
         )
 
+    def _by_own_model(self, take: Take, markers: MarkerData, model: OsimModel) -> SolvedTake:
+        """Inverse kinematics on the laboratory's own model, whose motion then goes over."""
+        own = self._sized(model)
+        motion, _ = self._moved(own, markers)
+        solved = self._by_motion(take, motion, own.osim)
+        self.size_told = own.told
+        return solved._replace(
+            way=f"inverse kinematics of its .osim; {solved.way}", remarks=own.remarks
+        )
+
+    def _moved(self, sized: Sized, markers: MarkerData) -> tuple[Motion, Solution]:
+        """What a model of the person's size does, its coordinates without jumps of a turn."""
+        renamed = sized.matching.renamed(markers)
+        wrong = _wrong_with(renamed)
+        if wrong:
+            raise D3keError(f"{wrong}.")
+        weights = {name: sized.matching.weights.get(name, 0.0) for name in renamed.names}
+        found = KINEMATICS[self.kinematics](sized.osim, renamed, weights)
+        return in_usual_angles(found.motion.unwrapped(), sized.osim), found
+
+    def _matched(self, model: OsimModel, names: Iterable[str]) -> Matching | None:
+        """Which markers of the laboratory's own model were recorded, None where too few were."""
+        try:
+            return self._matching(model, names)
+        except D3keError:
+            return None
+
+    def _matching(self, osim: OsimModel, names: Iterable[str]) -> Matching:
+        """Which recorded markers are which of a model's; raises D3keError where too few are.
+
+        A mapping may speak of the data set's skeleton, and not of the laboratory's own model.
+        """
+        names = tuple(names)
+        try:
+            return match(osim, names, self.person.mapping)
+        except D3keError:
+            if osim is self.osim or self.person.mapping is None:
+                raise
+            return match(osim, names)
+
     def _sized_anew(self, osim: OsimModel) -> Sized:
         """The model in the person's size, by all of their recordings together."""
         person, static = self.person, self.person.static
         recordings = [*((static,) if static else ()), *person.recordings]
         names = dict.fromkeys(name for one in recordings for name in one.names)
-        matching = match(osim, names, person.mapping)
+        matching = self._matching(osim, names)
         if osim is person.model and person.is_scaled:
             told = f"The size of {osim.name or 'the .osim'}, which was given as the subject's own."
             unit = np.ones((len(osim.bodies), 3))
@@ -184,6 +237,8 @@ class Solver:
         if not sound:
             raise D3keError(f"{wrongs[0]}.")
         still = static is not None and not wrongs[0]
+        if person.scale_setup is not None and osim is self._to_scale:
+            return self._set_up(person.scale_setup, matching, sound[0], still)
         scaled = scale_model(
             matching.osim,
             sound[0],
@@ -207,16 +262,17 @@ class Solver:
         of_static = () if still or static is None else (f"static trial not used: {wrongs[0]}.",)
         return Sized(own, matching, found.scales, told, (*of_static, *scaled.remarks))
 
-
-def _kinematics(sized: Sized, markers: MarkerData) -> tuple[Motion, Solution]:
-    """What a model of the person's size does, all of its coordinates without jumps of a turn."""
-    renamed = sized.matching.renamed(markers)
-    wrong = _wrong_with(renamed)
-    if wrong:
-        raise D3keError(f"{wrong}.")
-    weights = {name: sized.matching.weights.get(name, 0.0) for name in renamed.names}
-    found = inverse_kinematics(sized.osim, renamed, weights)
-    return in_usual_angles(found.motion.unwrapped(), sized.osim), found
+    def _set_up(
+        self, setup: ScaleSetup, matching: Matching, markers: MarkerData, still: bool
+    ) -> Sized:
+        """The model scaled as a laboratory's own set-up says, and as it says alone."""
+        person = self.person
+        scaled = scale_model(
+            matching.osim, markers, setup, person.facts.get("mass_kg"), person.height_m, still
+        )
+        self._is_set_up = True
+        told = "Scaled by the laboratory's own set-up, as OpenSim's ScaleTool does."
+        return Sized(scaled.osim, matching, scaled.scales, told, scaled.remarks)
 
 
 def _wrong_with(markers: MarkerData) -> str:
@@ -239,14 +295,6 @@ def _filled(motion: Motion) -> tuple[Array, Flags]:
             column[:] = 0.0
     q[~known.any(axis=1)] = np.nan
     return q, known
-
-
-def _matched(model: OsimModel, markers: MarkerData) -> Matching | None:
-    """Which markers of a model were recorded, None where too few were."""
-    try:
-        return match(model, markers.names)
-    except D3keError:
-        return None
 
 
 def _errors_of(

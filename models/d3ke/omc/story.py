@@ -2,7 +2,8 @@
 
 import base64
 import json
-from collections.abc import Mapping
+import re
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -108,6 +109,17 @@ def _take(told: dict[str, Any]) -> TakeStory:
 def _film(told: dict[str, Any]) -> FilmStory:
     match = Curve(*map(tuple, told.pop("match")))
     return FilmStory(**told | {"match": match, "pictures": tuple(told["pictures"])})
+
+
+def by_names(text: str, paths: Sequence[Path]) -> str:
+    """A text that calls files and folders by their names, wherever in a machine they lie."""
+    whole = {str(path.absolute()): path.absolute().name for path in paths}
+    known = {str(path): path.absolute().name for path in paths if str(path) != "."} | whole
+    if not known:
+        return text
+    longest_first = sorted(map(re.escape, known), key=len, reverse=True)
+    spelt = rf"(?<![\w.-])({'|'.join(longest_first)})(?![\w-])"
+    return re.sub(spelt, lambda found: known[found[0]], text)
 
 
 def as_text(jpeg: bytes) -> str:

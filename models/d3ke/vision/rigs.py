@@ -17,13 +17,15 @@ from d3ke.vision.opencap_pickle import read_opencap
 
 Array = NDArray[np.float64]
 
-SUFFIXES = (".json", ".toml", ".yaml", ".yml", ".xml", ".xcp", ".qca.txt", ".pickle", ".pkl")
+PICKLES = (".pickle", ".pkl")  # OpenCap's
+SUFFIXES = (".json", ".toml", ".yaml", ".yml", ".xml", ".xcp", ".qca.txt", *PICKLES)
 FARTHEST_M = 100.0  # of a camera from the origin of a laboratory; beyond, they are millimetres
 
 # The turn from OpenCap's checkerboard to its OpenSim files' ground, by where the board is.
 # Source: github.com/opencap-org/opencap-core, main.py: its rotationAngles.
+BACK_WALL = "back wall"
 BOARDS = {
-    "back wall": np.array([[0.0, 0.0, -1.0], [0.0, -1.0, 0.0], [-1.0, 0.0, 0.0]]),
+    BACK_WALL: np.array([[0.0, 0.0, -1.0], [0.0, -1.0, 0.0], [-1.0, 0.0, 0.0]]),
     "back wall, upside down": np.array([[0.0, 0.0, -1.0], [0.0, 1.0, 0.0], [1.0, 0.0, 0.0]]),
     "ground": np.array([[0.0, 1.0, 0.0], [0.0, 0.0, -1.0], [-1.0, 0.0, 0.0]]),
 }
@@ -74,7 +76,7 @@ def read_rig(path: Path) -> Rig:
     return Rig(path, cameras)
 
 
-def on_wall_board(rig: Rig, board_height_m: float, mounting: str = "back wall") -> Rig:
+def on_wall_board(rig: Rig, board_height_m: float, mounting: str = BACK_WALL) -> Rig:
     """OpenCap's cameras, posed in the frame of its checkerboard, in its OpenSim files' ground.
 
     board_height_m: of the board's first inner corner over the floor. mounting: "back wall", "back
@@ -144,7 +146,7 @@ def _is_other_yaml(path: Path) -> bool:
 
 
 def _cameras_of(path: Path) -> dict[str, Calibration]:
-    if path.suffix.lower() in {".pickle", ".pkl"}:
+    if path.suffix.lower() in PICKLES:
         name = path.parent.name if path.name == OPENCAP_FILE else path.stem
         return {name: read_opencap(path)}
     if is_lab_calibration(path):
