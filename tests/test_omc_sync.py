@@ -10,14 +10,20 @@ import torch
 from d3ke.errors import D3keError
 from d3ke.omc.landmark_points import landmark_points
 from d3ke.omc.moving_points import LIMBS
-from d3ke.omc.sync import Trial, align, synchronise
+from d3ke.omc.sync import Sync, Trial, align, trusted
 from d3ke.omc.velocities import velocity_scores
 from d3ke.skeleton.kinematics import SkeletalModel
 from d3ke.skeleton.osim import OsimModel
+from d3ke.vision.camera import Camera
 from tests.omc_scenes import CAMERA, OSIM, SKELETON, doing, marching, still, trial
 
 SIZE = CAMERA.size
 MIDDLE_S = 26.0  # of the laboratory: of what trials show
+
+
+def synchronise(one: Trial, size: tuple[int, int], camera: Camera | None = None) -> Sync:
+    """The clocks of a trial, where they are not in doubt."""
+    return trusted(one, align(one, size, camera)).sync
 
 
 def error_s(found: Trial, offset_s: float, drift: float, true_s: float, true_drift: float) -> float:

@@ -161,6 +161,30 @@ def test_a_seed_splits_the_people(whole: Whole) -> None:
     assert sorted(splits.values()) == ["test", "train"]
 
 
+@pytest.mark.slow
+def test_a_finished_data_set_still_says_what_was_left_out(
+    d3ke: Command, lab: Lab, whole: Whole
+) -> None:
+    told = ("prepare", "omc", *lab.paths, "-o", whole.folder, *SMALL, "--resume")
+    again = d3ke(*told, "--json")
+    assert (again.status, again.json["made"]) == (1, 0)
+    assert (again.json["unusable"], again.json["sessions"]) == (["broken"], 2)
+    first, last = again.warnings
+    assert first.startswith("warning: broken/squat.c3d: not a .c3d file")
+    assert last == whole.said.warnings[-1]
+    (whole.folder / "sessions.json").rename(whole.folder / "kept.json")
+    assert d3ke(*told).status == 0  # of an earlier version: nothing is known of it
+    (whole.folder / "kept.json").rename(whole.folder / "sessions.json")
+
+
+@pytest.mark.slow
+def test_nothing_in_a_data_set_names_the_machine_s_folders(lab: Lab, whole: Whole) -> None:
+    read = [*whole.folder.glob("*.json"), *whole.folder.glob("pages/*.html")]
+    assert len(read) == 4
+    for path in read:
+        assert str(lab.sessions.parent) not in path.read_text(encoding="utf-8")
+
+
 # --- what the options do
 
 

@@ -10,7 +10,7 @@ import pytest
 
 from d3ke.errors import D3keError
 from d3ke.omc.segments import Segment
-from d3ke.omc.story import Curve, FilmStory, PersonStory, TakeStory, as_text
+from d3ke.omc.story import Curve, FilmStory, PersonStory, TakeStory, as_text, by_names
 from d3ke.report.session_page import session_page, write_session_page
 
 NASTY = "<script>alert(1)</script> & co"
@@ -62,6 +62,18 @@ def test_a_story_comes_back_from_its_file(person: PersonStory, tmp_path: Path) -
     (tmp_path / "other.story").write_text("{}")
     with pytest.raises(D3keError, match=r"other\.story: not a story of recordings"):
         PersonStory.load(tmp_path / "other.story")
+
+
+def test_a_page_s_words_name_files_and_not_the_machine_s_folders() -> None:
+    day, mapping = Path("/home/ann/my lab/day 1"), Path("/mnt/markers.toml")
+    words = f"{day / 'walk.trc'}: 3 gaps. {day}, jump: no video; {mapping}, names: no marker."
+    assert by_names(words, (day, mapping)) == (
+        "day 1/walk.trc: 3 gaps. day 1, jump: no video; markers.toml, names: no marker."
+    )
+    relative = Path("lab/day_1")
+    words = f"{relative / 'a.trc'}: odd. {relative.absolute() / 'a.mp4'}: 1 of 2 lab/day_10 m/s."
+    assert by_names(words, (relative,)) == "day_1/a.trc: odd. day_1/a.mp4: 1 of 2 lab/day_10 m/s."
+    assert by_names("walk.trc: 3 gaps.", (Path(),)) == by_names("walk.trc: 3 gaps.", ())
 
 
 def test_the_page_needs_no_other_file(person: PersonStory, tmp_path: Path) -> None:

@@ -97,18 +97,6 @@ class _Rival(NamedTuple):
     gain: float
 
 
-def synchronise(
-    trial: Trial, size: tuple[int, int], camera: Camera | None = None, lens: Camera | None = None
-) -> Sync:
-    """The clocks of a trial.
-
-    size: width, height of the video, px; camera: the one that filmed, in the recording's ground;
-    lens: one whose K and distortion alone are known.
-    Raises D3keError where motion does not tell.
-    """
-    return trusted(trial, align(trial, size, camera, lens)).sync
-
-
 def trusted(trial: Trial, found: Aligned) -> Aligned:
     """What was found. Raises D3keError where it is in doubt."""
     if found.doubt:
