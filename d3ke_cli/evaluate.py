@@ -88,6 +88,14 @@ OfStage = Annotated[
 Batch = Annotated[
     int | None, typer.Option("--batch", min=1, help="Frames at a time. [default: 64]")
 ]
+MeanOf = Annotated[
+    Path | None,
+    typer.Option(
+        "--mean-of",
+        metavar="DATA",
+        help="Data set whose train split gives the mean pose. [default: DATA's own]",
+    ),
+]
 Model = Annotated[
     Path | None,
     typer.Option(
@@ -121,6 +129,7 @@ def evaluate(
     split: OfSplit = None,
     stage: OfStage = None,
     batch: Batch = None,
+    mean_of: MeanOf = None,
     device: OnDevice = Device.AUTO,
     output: Output = None,
     report: Report = None,
@@ -136,12 +145,12 @@ def evaluate(
     table = prediction.suffix.lower() == PAIRS and reference is None and not weights
     if not table and (reference is None) == (not weights):
         raise typer.BadParameter("give either REF, to compare PRED with, or --weights RUN.")
-    of_data = {"split": split, "stage": stage, "batch": batch}
+    of_data = {"split": split, "stage": stage, "batch": batch, "mean_of": mean_of}
     of_pairs = {"lag": lag, "model": model, "report": report}
     for name, value in of_pairs.items() if weights else of_data.items():
         if value is not None:
             owner = "PRED and REF" if weights else "--weights"
-            raise typer.BadParameter(f"--{name} is for {owner} only.")
+            raise typer.BadParameter(f"--{name.replace('_', '-')} is for {owner} only.")
     folders = [path.is_dir() for path in (prediction, reference) if path is not None]
     if reference is not None and any(folders) and not all(folders):
         raise typer.BadParameter("PRED and REF are two files, or two folders that exist.")

@@ -362,6 +362,9 @@ def test_without_train_there_is_no_baseline(data: DataSet, runs: list[str], tmp_
     assert found.baseline is None
     assert found.to_json()["baseline"] is None
     assert any("no train split" in warning for warning in progress.warnings)
+    given = evaluate_data(folder, runs[:1], DataOptions(mean_of=data.folder))
+    assert given.baseline == evaluate_data(data.folder, runs[:1]).baseline
+    assert given.baseline is not None
 
 
 # --- landmarks

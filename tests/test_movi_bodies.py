@@ -15,6 +15,7 @@ from d3ke.movi.layout import find_movi
 from d3ke.movi.sessions import sessions_of
 from d3ke.movi.smplh import BodyModel, load_smplh, posed
 from d3ke.movi.virtual_markers import BODY_JOINTS, NAMES, VERTICES, static_markers, virtual_markers
+from d3ke.omc.marker_names import match
 from d3ke.progress import Silent
 from d3ke.skeleton import default_model
 from tests.movi_stand_in import write_amass, write_movi, write_smplh
@@ -171,6 +172,14 @@ def test_a_mapping_names_markers_of_our_skeleton_once_each(name: str) -> None:
         if recorded[0] in sides and not recorded.startswith("Track"):
             mirrored = sides[recorded[0]] + recorded[1:]
             assert pairs[mirrored] == sides[model[0]] + model[1:]
+
+
+def test_virtual_markers_are_those_of_our_skeleton_that_the_mapping_names() -> None:
+    """None by its name alone: RTOE of the bodies is another place than ours."""
+    path = ASSETS / "smplh.toml"
+    found = match(default_model(), NAMES, path).names
+    assert found == tomllib.loads(path.read_text())["names"]
+    assert "RTOE" in {*NAMES} & {*default_model().marker_names}
 
 
 def test_sessions_have_virtual_markers_where_the_body_model_is_given(

@@ -26,6 +26,7 @@ LIMBS = "SHO UPA ELB FRM WRA WRB FIN THI KNE TIB ANK HEE TOE"
 PLUG_IN_GAIT = [*TRUNK.split(), *(side + name for side in "LR" for name in LIMBS.split())]
 MAPPING = """
 loose = ["plate ?"]
+left_out = ["?TOE"]
 [names]
 "Hip front ?" = "?ASI"
 seventh = "C7"
@@ -278,6 +279,7 @@ def test_a_mapping_says_which_is_which(tmp_path: Path) -> None:
         "plate L",
         "RKNE",
         "LKNE",
+        "RTOE",
         "odd",
     ]
     found = match(OSIM, recorded, written(tmp_path, MAPPING))
@@ -291,7 +293,7 @@ def test_a_mapping_says_which_is_which(tmp_path: Path) -> None:
         "RKNE": "RKNE",
         "LKNE": "LKNE",
     }
-    assert found.unknown == ("odd",)
+    assert found.unknown == ("RTOE", "odd")
     assert found.weights["LASI"] == 3.0
     assert found.weights["plate L"] == 0.2
     assert found.loose == {"plate R", "plate L"}
@@ -314,6 +316,7 @@ def test_a_mapping_says_which_is_which(tmp_path: Path) -> None:
         ("[weights]\nRASSI = 1", ("weights", "no marker RASSI")),
         ('[[measurement]]\nname = "m"\npairs = [["RASI"]]\nbodies = ["pelvis"]', ("m: needs",)),
         ("loose = 3", ("loose is 3", "a list")),
+        ("left_out = 'RTOE'", ("left_out is 'RTOE'", "a list")),
         ("nmaes = 3", ("nmaes", "Did you mean names?")),
         ("[names", ("not TOML",)),
     ],

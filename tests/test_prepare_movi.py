@@ -177,13 +177,14 @@ def bodied(prepared: Prepared, tmp_path_factory: pytest.TempPathFactory) -> Prep
 
 
 @pytest.mark.slow
-def test_labels_by_bodies_of_amass_are_within_3_cm_of_the_truth(bodied: Prepared) -> None:
+def test_labels_by_bodies_of_amass_are_within_2_cm_of_the_truth(bodied: Prepared) -> None:
     """Vertices lie some millimetres beside markers, and a made-up knee does not slide."""
-    assert (bodied.result.status, bodied.result.warnings) == (0, [])
+    assert bodied.result.status == 0
+    assert bodied.result.warnings == ["warning: subject 2: F_PG1_Subject_2_L.avi is missing."]
     assert bodied.result.json["frames"] == 2 * FRAMES
     for _, off in labels(bodied, TEST):
-        assert np.median(off) < 0.02  # m
-        assert off.mean(axis=0).max() < 0.03
+        assert np.median(off) < 0.01  # m
+        assert off.mean(axis=0).max() < 0.02
 
 
 @pytest.mark.slow

@@ -56,12 +56,17 @@ CLIPS = "clip"  # the manifest's word for consecutive frames
 
 @dataclass(frozen=True)
 class DataOptions:
-    """What is evaluated how. stage: "frame", "temporal", or "auto". batch: frames at a time."""
+    """What is evaluated how.
+
+    stage: "frame", "temporal", or "auto". batch: frames at a time. mean_of: another data set, whose
+    train split gives the mean pose.
+    """
 
     split: str = "test"
     stage: str = AUTO
     batch: int = 64
     device: str = AUTO
+    mean_of: Path | None = None
 
 
 class Estimate(NamedTuple):
@@ -177,6 +182,7 @@ def evaluate_data(
     """
     options, progress = options or DataOptions(), progress or Silent()
     data = DataSet.open(folder)
+    learnt = DataSet.open(options.mean_of, data.manifest.model()) if options.mean_of else data
     models = [_network(source, data) for source in weights]
     stages = _stages(weights, models, options.stage, progress)
     kind = None if all(one == (FRAME,) for one in stages) else CLIPS
@@ -207,7 +213,7 @@ def evaluate_data(
         left_out=len(frames) - len(numbers),
         figures=tuple(judge.figures.known),
         scores=tuple(scores),
-        baseline=_baseline(data, judge, progress),
+        baseline=_baseline(learnt, judge, progress),
         differences=tuple(
             Difference(scores[one], scores[other], judge.difference(tables[one], tables[other]))
             for one, other in _pairs(said)
@@ -336,7 +342,7 @@ def _coordinates(models: Sequence[D3KE], truth: Truth) -> list[str]:
 
 def _baseline(data: DataSet, judge: Judge, progress: Progress) -> tuple[float, ...] | None:
     """What the mean of the train split scores."""
-    if not any(clip["split"] == "train" for clip in data.manifest.clips):
+    if not data.has("train"):
         progress.warn(f"{data.folder}: no train split, so what its mean pose scores is not known")
         return None
     return tuple(judge.values(judge.table(mean_answer(data, progress))).tolist())

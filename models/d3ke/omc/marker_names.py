@@ -130,13 +130,17 @@ def _routes(osim: OsimModel, names: Sequence[str]) -> Iterator[_Route]:
 
 
 def _by_mapping(osim: OsimModel, names: Sequence[str], said: MarkerSet, path: Path) -> _Route:
-    """What a lab's mapping says; other recorded markers have the model's own names."""
+    """What a lab's mapping says; other recorded markers have the model's own names.
+
+    Not those that it leaves out.
+    """
     grown = _with_places(osim, list(said.added.values()), path)
     _require_markers(grown, said.names.values(), f"{path}, names")
     _require_markers(grown, said.weights, f"{path}, weights")
     _require_markers(grown, _ends(said.measurements), f"{path}, measurement")
     told = said.markers_of(names)
-    rest = [name for name in names if name not in told]
+    others = {*told, *paired(names, said.left_out)}
+    rest = [name for name in names if name not in others]
     free = [name for name in grown.marker_names if name not in told.values()]
     ours = _landmarks_of(osim)[1]
     known = replace(

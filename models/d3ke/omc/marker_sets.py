@@ -5,6 +5,7 @@ skeleton; a mapping file of a lab is one too, and speaks of the lab's own model:
 
     name = "ours"                      # else the file's name
     loose = ["?TH1"]                   # strapped anywhere: of use once a static trial placed them
+    left_out = ["?TOE"]                # recorded, and none of the model's, whatever their names say
     [names]                            # recorded = the model's marker
     "Hip front ?" = "?ASI"             # ? stands for R and L, and for r and l in a body's name
     T8 = "T10"
@@ -37,7 +38,7 @@ from d3ke.skeleton.osim import Marker
 
 ASSETS = Path(__file__).parents[1] / "assets" / "marker_sets"
 COMMON = "fullbody.toml"  # what the built-in sets share
-KEYS = ("name", "loose", "names", "added", "weights", "measurement")
+KEYS = ("name", "loose", "left_out", "names", "added", "weights", "measurement")
 SIDES = ("R", "L")
 AXES = "XYZ"
 # Skin slides over muscle two to three times as far as over bony landmarks, and weights are one over
@@ -50,6 +51,7 @@ class MarkerSet:
     """What a set says. names: a model's marker by the recorded name; added: markers by name.
 
     loose: markers whose places differ from person to person, until a static trial tells them.
+    left_out: recorded names of what is no marker of the model.
     """
 
     name: str
@@ -58,6 +60,7 @@ class MarkerSet:
     weights: Mapping[str, float]
     loose: frozenset[str]
     measurements: tuple[Measurement, ...]
+    left_out: frozenset[str] = frozenset()
 
     def markers_of(self, recorded: Sequence[str]) -> dict[str, str]:
         """Which of its markers recorded names are, as far as it knows them, each once."""
@@ -126,8 +129,9 @@ def read_marker_set(path: Path) -> MarkerSet:
             names=dict(_names(_table(table, "names"))),
             added=dict(_added(_table(table, "added"))),
             weights=dict(_weights(_table(table, "weights"))),
-            loose=frozenset(_loose(table.get("loose", []))),
+            loose=frozenset(_listed(table, "loose")),
             measurements=tuple(_measurements(table.get("measurement", []))),
+            left_out=frozenset(_listed(table, "left_out")),
         )
     except D3keError as error:
         raise D3keError(f"{path}: {error}") from error
@@ -158,9 +162,10 @@ def _weights(table: Mapping[str, Any]) -> Iterator[tuple[str, float]]:
             yield one, float(weight)
 
 
-def _loose(names: Any) -> Iterator[str]:
+def _listed(table: Mapping[str, Any], key: str) -> Iterator[str]:
+    names = table.get(key, [])
     if not isinstance(names, list) or not all(isinstance(one, str) for one in names):
-        raise D3keError(f"loose is {names!r}. Write a list of markers.")
+        raise D3keError(f"{key} is {names!r}. Write a list of markers.")
     for name in names:
         yield from _sides(name)
 
