@@ -65,7 +65,7 @@ def test_a_story_comes_back_from_its_file(person: PersonStory, tmp_path: Path) -
 
 
 def test_a_page_s_words_name_files_and_not_the_machine_s_folders() -> None:
-    day, mapping = Path("/home/ann/my lab/day 1"), Path("/mnt/markers.toml")
+    day, mapping = Path("/data/my lab/day 1"), Path("/mnt/markers.toml")
     words = f"{day / 'walk.trc'}: 3 gaps. {day}, jump: no video; {mapping}, names: no marker."
     assert by_names(words, (day, mapping)) == (
         "day 1/walk.trc: 3 gaps. day 1, jump: no video; markers.toml, names: no marker."
