@@ -45,7 +45,8 @@ def movi(
     """Make pictures with labels of BML-MoVi, by its published splits.
 
     Round F, cameras PG1 and PG2; training takes every second frame that moved. Writes shards of
-    samples (.tar), a page for each subject (pages/*.html), and manifest.json.
+    samples (.tar), a page for each subject (pages/*.html), what came of all of them
+    (sessions.json), and manifest.json.
     """
     from d3ke.movi.recorded import movi_recordings
     from d3ke.omc.filming import FilmingOptions

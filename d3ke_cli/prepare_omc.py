@@ -103,7 +103,8 @@ def omc(
     """Make pictures with labels of marker recordings, or OpenSim motions, and their videos.
 
     Does what a session lacks: scaling, inverse kinematics, clocks, cameras. Writes shards of
-    samples (.tar), a page for each session (pages/*.html), and manifest.json.
+    samples (.tar), a page for each session (pages/*.html), what came of all of them
+    (sessions.json), and manifest.json.
     """
     from d3ke.omc.filming import FilmingOptions, offset_of
     from d3ke.omc.lab import lab_recordings

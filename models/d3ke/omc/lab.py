@@ -61,6 +61,7 @@ def lab_recordings(
             continue
         source = LabSource(path, mapping, scale_setup)
         files = _files_of(session, mapping, scale_setup)
+        files += [one.path for one in session.left_out]
         outside = [file for file in files if not file.is_relative_to(session.root)]
         told = (session.path, session.root, *outside)
         jobs.append(SolveJob(name, session.subject.id or name, source, told))

@@ -188,7 +188,8 @@ class Solver:
         solved = self._by_motion(take, motion, own.osim)
         self.size_told = own.told
         return solved._replace(
-            way=f"inverse kinematics of its .osim; {solved.way}", remarks=own.remarks
+            way=f"inverse kinematics of its .osim; {solved.way}",
+            remarks=(*own.remarks, *own.matching.remarks),
         )
 
     def _moved(self, sized: Sized, markers: MarkerData) -> tuple[Motion, Solution]:
