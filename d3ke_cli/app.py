@@ -23,6 +23,7 @@ from d3ke_cli.prepare_motions import motions
 from d3ke_cli.prepare_movi import movi
 from d3ke_cli.prepare_omc import omc
 from d3ke_cli.train import train
+from d3ke_cli.view import view
 
 OUT_OF_DEVICE_MEMORY = "OutOfMemoryError"  # torch's, which is not imported here
 
@@ -32,7 +33,7 @@ app = typer.Typer(
     rich_markup_mode=None,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for command in (predict, export, check, evaluate, train):
+for command in (predict, export, check, evaluate, train, view):
     app.command()(command)
 prepare.command()(landmarks)
 prepare.command()(motions)

@@ -132,3 +132,9 @@ Overlay = Annotated[
     bool, typer.Option("--overlay", help="Write the video with the skeleton drawn on it, too.")
 ]
 Resume = Annotated[bool, typer.Option("--resume", help="Leave out what is done already.")]
+Report = Annotated[
+    bool,
+    typer.Option(
+        "--report", help="Write a page (.html) with video, skeleton and curves beside it, too."
+    ),
+]

@@ -41,6 +41,7 @@ def predict(
     device: cli.OnDevice = cli.Device.AUTO,
     precision: cli.WithPrecision = cli.Precision.AUTO,
     overlay: cli.Overlay = False,
+    report: cli.Report = False,
     resume: cli.Resume = False,
     as_json: cli.Json = False,
 ) -> ExitStatus:
@@ -51,8 +52,10 @@ def predict(
     """
     if fov is not None and calibration is not None:
         raise OptionError("--fov and --calibration both tell of the lens. Give one of them.")
-    if output == STDOUT and (as_json or overlay or len(clips) > 1):
-        raise OptionError("-o - writes one clip's .mot alone. Leave out --json and --overlay.")
+    if output == STDOUT and (as_json or overlay or report or len(clips) > 1):
+        raise OptionError(
+            "-o - writes one clip's .mot alone. Leave out --json, --overlay and --report."
+        )
     from d3ke.predict_options import PredictOptions
 
     wanted = PredictOptions(
@@ -68,6 +71,7 @@ def predict(
         device=device.value,
         precision=precision.value,
         overlay=overlay,
+        report=report,
         resume=resume,
     )
     progress = RichProgress()

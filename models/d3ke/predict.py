@@ -34,6 +34,7 @@ from d3ke.predict_options import PredictOptions
 from d3ke.prediction import Prediction
 from d3ke.progress import Progress, Silent
 from d3ke.report.overlay import write_overlay
+from d3ke.report.page import write_prediction_page
 from d3ke.result_key import is_done, key_of, weights_hash
 from d3ke.skeleton.kinematics import SkeletalModel
 from d3ke.skeleton.osim import OsimModel
@@ -106,6 +107,8 @@ def predict_clip(
         write_files({suffix: paths[suffix] for suffix in ("mot", "osim", "trc")}, result)
         if options.overlay:
             write_overlay(clip, prediction, paths["overlay"], progress)
+        if options.report:
+            write_prediction_page(paths["report"], prediction, clip, targets, progress)
     return _result(clip, targets, prediction, skipped=False)
 
 
@@ -294,6 +297,8 @@ def _targets(clip: Path, output: Path, options: PredictOptions) -> dict[str, Pat
     targets = with_suffixes(stem, ("mot", "osim", "trc"))
     if options.overlay:
         targets["overlay"] = stem.with_name(f"{stem.name}_overlay.mp4")
+    if options.report:
+        targets |= {"report": stem.with_name(f"{stem.name}.html")}
     return targets | with_suffixes(stem, ("npz",))
 
 
@@ -305,7 +310,7 @@ def _result(
         clip=clip,
         outputs={
             name: targets[name]
-            for name in ("mot", "osim", "trc", "npz", "overlay")
+            for name in ("mot", "osim", "trc", "npz", "overlay", "report")
             if name in targets
         },
         frames=len(prediction.time),

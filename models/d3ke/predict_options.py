@@ -26,7 +26,7 @@ class PredictOptions:
     landmark_model: another BlazePose network. filter_hz: low-pass of .mot and .trc, 0 = off.
     rate_hz: theirs, by default the clip's. device: auto, cpu or cuda. precision: of a backbone:
     bf16, fp32, or auto: bf16 where the device computes in it. overlay: write the video with the
-    skeleton, too. resume: leave alone what is done already.
+    skeleton, too. report: write a page of all of it, too. resume: leave alone what is done already.
     Raises OptionError for what no camera or person could be.
     """
 
@@ -42,6 +42,7 @@ class PredictOptions:
     device: str = "auto"
     precision: Precision = "auto"
     overlay: bool = False
+    report: bool = False
     resume: bool = False
 
     def __post_init__(self) -> None:

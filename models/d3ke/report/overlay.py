@@ -5,7 +5,7 @@ tips of feet, hands and head; whatever is nearer to the camera is drawn over wha
 """
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from fractions import Fraction
 from pathlib import Path
 from typing import NamedTuple
@@ -180,21 +180,27 @@ def _drawn(video: Video, drawing: Drawing, progress: Progress) -> Iterator[Frame
         progress.advance()
 
 
-def encode(frames: Iterator[Frame], path: Path, rate_hz: float, repeatable: bool = False) -> None:
+def encode(
+    frames: Iterator[Frame],
+    path: Path,
+    rate_hz: float,
+    repeatable: bool = False,
+    coding: Mapping[str, str] = CODING,
+) -> None:
     """Write frames as H.264 in .mp4, each at its own time. rate_hz: what players are told.
 
-    repeatable: the same frames give the same bytes, which takes longer and more of them.
-    Raises D3keError where there are none.
+    repeatable: the same frames give the same bytes, which takes longer and more of them. coding:
+    x264's options. Raises D3keError where there are no frames.
     """
     clock = Fraction(1, TICKS_S)
-    coding = CODING | (REPEATABLE if repeatable else {})
+    chosen = {**coding, **(REPEATABLE if repeatable else {})}
     with av.open(os.fspath(path), "w", format="mp4", options={"movflags": "faststart"}) as file:
         stream = None
         for frame in frames:
             picture = _even(frame.image)
             if stream is None:
                 rate = Fraction(rate_hz).limit_denominator(1001)
-                stream = file.add_stream("libx264", rate, coding)
+                stream = file.add_stream("libx264", rate, chosen)
                 stream.height, stream.width = picture.shape[:2]
                 stream.pix_fmt = "yuv420p"
                 stream.codec_context.time_base = clock
