@@ -158,7 +158,7 @@ def _filmed(
             )
         return replace(clip, video=small_video(opened, drawing, heard))
     except D3keError as error:
-        if video == options.video:
+        if video == options.video and not video.is_dir():
             raise
         heard.warn(f"no video: {error}")
         return replace(clip, no_video=f"no video: {str(error).replace(str(video), video.name)}")
