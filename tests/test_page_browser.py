@@ -1,7 +1,6 @@
 """The page in a browser: video, skeleton and curves move as the prediction says."""
 
 import re
-import shutil
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -17,22 +16,12 @@ from d3ke.report.page import write_page
 from d3ke.report.page_clip import clip_of_prediction
 from d3ke.report.page_video import small_video
 from d3ke.vision.video import Video
+from tests.chromium import chromium
 from tests.made_pages import SD_DEG, UNEVEN_S, degrees_of, grey_clip, squatting
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page
 
-BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
-FLAGS = (
-    "--headless",
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-)
 STANDING, DEEP = 2, 58  # frames: before the squat, and at its deepest
 OTHER = "<i>other</i>.mp4"
 UNNAMED = """() => [...document.querySelectorAll("button, input, select, video, [role=img]")]
@@ -43,14 +32,8 @@ UNNAMED = """() => [...document.querySelectorAll("button, input, select, video, 
 @pytest.fixture(scope="module")
 def browser() -> Iterator["Browser"]:
     """Chromium without a window."""
-    playwright = pytest.importorskip("playwright.sync_api", reason="playwright drives the browser")
-    program = next((path for name in BROWSERS if (path := shutil.which(name))), None)
-    if program is None:
-        pytest.skip(f"no {', '.join(BROWSERS)} on the path: install Chromium to run this test")
-    with playwright.sync_playwright() as started:
-        chromium = started.chromium.launch(executable_path=program, args=list(FLAGS))
-        yield chromium
-        chromium.close()
+    with chromium() as found:
+        yield found
 
 
 @pytest.fixture(scope="module")
