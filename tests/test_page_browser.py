@@ -139,8 +139,9 @@ def test_left_and_right_are_where_a_viewer_sees_them(page: "Page") -> None:
     page.locator("[data-look=front]").click()
     assert place(page, "walker_knee_r")[0] < place(page, "walker_knee_l")[0]
     assert "r" in (page.locator("[data-name=walker_knee_r]").get_attribute("class") or "").split()
-    page.locator("[data-look=top]").click()  # from above the front, as the eye goes up
-    assert place(page, "walker_knee_r")[0] < place(page, "walker_knee_l")[0]
+    page.locator("[data-look=top]").click()  # forward is to the right
+    right, left = place(page, "walker_knee_r"), place(page, "walker_knee_l")
+    assert right[1] < left[1] - 5 * abs(right[0] - left[0])
 
 
 def test_the_cursor_and_the_video_are_at_the_frames_own_time(page: "Page") -> None:

@@ -32,7 +32,7 @@ def stances(time: Array, markers: NDArray[np.float32], osim: OsimModel) -> tuple
     of its markers is slow and about as low as it gets. Empty for a model without markers there.
     """
     found: list[Stance] = []
-    known = np.isfinite(markers).all(axis=(1, 2))
+    known: NDArray[np.bool_] = np.isfinite(markers).reshape(len(time), -1).all(axis=1)
     for side in ("r", "l"):
         bodies = {f"{foot}_{side}" for foot in FEET}
         rows = [index for index, marker in enumerate(osim.markers) if marker.body in bodies]

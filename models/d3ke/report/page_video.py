@@ -15,7 +15,9 @@ from d3ke.vision.video import Frame, Video
 HIGHER_SIDE_PX = 640
 # Of the least quality at which a drawn bone keeps its edges; a key frame every half second, for
 # a browser decodes from one when a person scrubs backwards.
-CODING = {"crf": "27", "preset": "fast", "g": "15", "maxrate": "1500k", "bufsize": "3000k"}
+CODING = {"crf": "27", "preset": "fast", "g": "15"}
+MOST_BITS_S = 1.5e6
+MOST_BITS = 8 * 30e6  # of a whole clip: from 160 s on the quality gives way
 
 
 def small_video(video: Video, drawing: Drawing | None, progress: Progress) -> bytes:
@@ -27,9 +29,15 @@ def small_video(video: Video, drawing: Drawing | None, progress: Progress) -> by
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "page.mp4"
         frames = _small(video, drawing, progress)
-        encode(frames, path, min(video.rate_hz, SAMPLING_HZ), repeatable=True, coding=CODING)
+        coding = CODING | _at_most(min(MOST_BITS_S, MOST_BITS / (video.duration_s or 1.0)))
+        encode(frames, path, min(video.rate_hz, SAMPLING_HZ), repeatable=True, coding=coding)
         progress.finish()
         return path.read_bytes()
+
+
+def _at_most(bits_s: float) -> dict[str, str]:
+    """x264's options for a rate that is not passed for more than two seconds."""
+    return {"maxrate": f"{bits_s:.0f}", "bufsize": f"{2 * bits_s:.0f}"}
 
 
 def _small(video: Video, drawing: Drawing | None, progress: Progress) -> Iterator[Frame]:
