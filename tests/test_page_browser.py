@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page
 
 STANDING, DEEP = 2, 58  # frames: before the squat, and at its deepest
+LOST = slice(10, 20)  # frames of the other clip in which nobody is seen
 OTHER = "<i>other</i>.mp4"
 UNNAMED = """() => [...document.querySelectorAll("button, input, select, video, [role=img]")]
     .filter(e => !(e.getAttribute("aria-label") || e.textContent.trim() || e.closest("label")))
@@ -50,7 +51,11 @@ def written(prediction: Prediction, tmp_path_factory: pytest.TempPathFactory) ->
         clip_of_prediction(prediction, {"osim": "a.osim", "mot": "a.mot"}),
         video=small_video(video, Drawing(prediction), Silent()),
     )
-    half = {name: getattr(prediction, name)[:30] for name in ("time", "q", "markers", "joints")}
+    half = {
+        name: getattr(prediction, name)[:30].copy() for name in ("time", "q", "markers", "joints")
+    }
+    for name in ("q", "markers", "joints"):
+        half[name][LOST] = np.nan
     other = replace(prediction, **half, q_std=None, meta=prediction.meta | {"clip": OTHER})
     write_page(folder / "page.html", [filmed, clip_of_prediction(other, {})])
     return folder / "page.html"
@@ -231,6 +236,13 @@ def test_another_clip_is_chosen_from_the_list(page: "Page") -> None:
     assert page.locator(".notes:visible h2").inner_text() == OTHER
     assert "±" not in value(page, "knee_angle", "r")
     assert page.locator("#no-video").is_visible()
+    go(page, LOST.start)
+    assert value(page, "knee_angle", "r") == ""
+    assert page.locator("#skeleton line:visible").count() == 0
+    curve = page.locator(".plot path.curve").first.get_attribute("d") or ""
+    assert curve.count("M") == 2  # a gap, and no line across it
+    go(page, LOST.stop)
+    assert page.locator("#skeleton line:visible").count() > 25
     page.locator("#play").click()  # by a clock of its own
     page.wait_for_function("() => document.getElementById('slider').value === '29'")
 

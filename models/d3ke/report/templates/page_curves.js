@@ -113,8 +113,8 @@ class Curves {
     const missing = Math.max(LEAST_RANGE[plot.unit] - (high - low), 0.1 * (high - low));
     low -= missing / 2;
     high += missing / 2;
-    const power = 10 ** Math.floor(Math.log10((high - low) / 3));
-    const step = [1, 2, 5, 10].map((times) => times * power).find((one) => (high - low) / one <= 4);
+    const power = 10 ** Math.floor(Math.log10((high - low) / 5));
+    const step = [1, 2, 5, 10].map((times) => times * power).find((one) => (high - low) / one <= 5);
     const ticks = [];
     for (let n = Math.ceil(low / step); n * step <= high; n++) ticks.push(n * step);
     return { least, most, low, high, ticks, digits: Math.max(0, -Math.floor(Math.log10(step) + 1e-9)) };
