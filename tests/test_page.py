@@ -239,6 +239,16 @@ def test_a_prediction_without_its_video_is_shown_without(d3ke: Command, written:
     assert "--video FILE shows it here" in (written / "new" / "page.html").read_text("utf-8")
 
 
+def test_a_folder_without_the_clip_is_told(d3ke: Command, written: Path) -> None:
+    (written / "films").mkdir()
+    target = written / "page.html"
+    done = d3ke("view", written / "squat.npz", "-o", target, "--video", written / "films")
+    assert done.status == 0
+    (warning,) = done.warnings
+    assert f"squat.mp4 is not in {written / 'films'}" in warning
+    assert str(written) not in target.read_text("utf-8")  # a page names no folder of ours
+
+
 def test_the_video_beside_is_found_and_another_refused(d3ke: Command, written: Path) -> None:
     grey_clip(written / "squat.mp4", UNEVEN_S[:3])
     target = written / "page.html"

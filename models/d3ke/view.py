@@ -160,8 +160,11 @@ def _filmed(
     except D3keError as error:
         if video == options.video and not video.is_dir():
             raise
-        heard.warn(f"no video: {error}")
-        return replace(clip, no_video=f"no video: {str(error).replace(str(video), video.name)}")
+        reason = f"no video: {error}"
+        if video == options.video:
+            reason = f"no video: {clip.name} is not in {video}, which is no clip of pictures either"
+        heard.warn(reason)
+        return replace(clip, no_video=reason.replace(str(video), video.name))
 
 
 def _pixels(size: tuple[int, int]) -> str:
