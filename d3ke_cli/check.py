@@ -1,4 +1,4 @@
-"""d3ke check: what OpenSim would make of a file."""
+"""d3ke check: what OpenSim would make of a file, and how good a clip is to measure from."""
 
 from pathlib import Path
 from typing import Annotated
@@ -12,7 +12,9 @@ from d3ke_cli.options import Json
 def check(
     file: Annotated[
         Path,
-        typer.Argument(metavar="FILE", help="A .mot, .sto, .trc, .c3d, .osim, or .npz of d3ke."),
+        typer.Argument(
+            metavar="FILE", help="A .mot, .sto, .trc, .c3d, .osim, .npz of d3ke, or a clip."
+        ),
     ],
     model: Annotated[
         Path | None,
@@ -20,9 +22,10 @@ def check(
     ] = None,
     as_json: Json = False,
 ) -> ExitStatus:
-    """Say what OpenSim would refuse or misread in a file.
+    """Say what OpenSim would refuse or misread in a file, or how good a clip is.
 
-    Ends with 1 where there is a problem. A warning tells of what may be meant so.
+    Ends with 1 where there is a problem. A warning tells of what may be meant so. Of a clip, each
+    quality that angles depend on is good, fair or poor; no angles are predicted.
     """
     from d3ke.check import check as look_at
 
@@ -36,6 +39,7 @@ def check(
             return
         lines = [f"problem: {text}" for text in result.problems]
         lines += [f"warning: {text}" for text in result.warnings]
+        lines += [str(one) for one in result.quality]
         show_result("\n".join(f"{file}: {line}" for line in lines or ["nothing to object to"]))
 
     status = for_each([file], work, as_json)

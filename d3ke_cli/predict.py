@@ -112,6 +112,7 @@ def _to_files(
 def _show(result: "PredictResult", progress: RichProgress, as_json: bool) -> None:
     if as_json:
         names = ("clip", "outputs", "frames", "seconds", "assumed", "observed", "warnings")
+        names += ("quality",)
         show_json({name: getattr(result, name) for name in names})
         return
     show_result("\n".join(str(path) for path in result.outputs.values()))

@@ -1,13 +1,14 @@
-"""Check: what OpenSim would refuse or silently misread in a file, in words.
+"""Check: what OpenSim would refuse or silently misread in a file, in words; how good a clip is.
 
 A problem is what makes OpenSim refuse the file or take it for something else than it is. A warning
-is what may be meant so. A file that is read as it was meant, by everyone, has neither.
+is what may be meant so. A file that is read as it was meant, by everyone, has neither. A clip has a
+problem where d3ke predict would refuse it, and a warning where it is poor to measure from.
 """
 
 import os
 import re
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -26,50 +27,59 @@ from d3ke.motion.opensim_files import motion_in
 from d3ke.motion.storage import Remark, parse_storage
 from d3ke.motion.trc import parse_trc
 from d3ke.prediction import Prediction
+from d3ke.progress import Silent
+from d3ke.quality import Judgement, judge_clip
 from d3ke.skeleton.osim import OsimModel
 
 Array = NDArray[np.float64]
 
+CLIPS = {".avi", ".m4v", ".mkv", ".mov", ".mp4", ".mpg", ".mts", ".webm", ".wmv"}
 SHOWN = 5  # names in a message
 NEAR_AXIS = 0.8  # cosine of 37 degrees: a body that leans more is taken to lie
 
 
 @dataclass(frozen=True)
 class CheckResult:
-    """What is wrong with a file. ok: nothing but warnings."""
+    """What is wrong with a file. ok: nothing but warnings. quality: of a clip."""
 
     file: Path
     problems: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
+    quality: tuple[Judgement, ...] = ()
 
     @property
     def ok(self) -> bool:
-        """Whether OpenSim reads the file as it is meant."""
+        """Whether OpenSim reads the file as it is meant, or d3ke predict the clip."""
         return not self.problems
 
     def to_json(self) -> dict[str, Any]:
         """The result as JSON has it."""
-        return {
+        told: dict[str, Any] = {
             "file": str(self.file),
             "ok": self.ok,
             "problems": list(self.problems),
             "warnings": list(self.warnings),
         }
+        return told | ({"quality": [asdict(one) for one in self.quality]} if self.quality else {})
 
 
 def check(
     file: str | os.PathLike[str], model: OsimModel | str | os.PathLike[str] | None = None
 ) -> CheckResult:
-    """Look at a .mot, .sto, .trc, .c3d, .osim, or .npz of `d3ke predict`.
+    """Look at a .mot, .sto, .trc, .c3d, .osim, .npz of `d3ke predict`, or a clip for it.
 
     model: an .osim that the motion or the markers are meant for.
     Raises D3keError: no such file, another kind of file, a model that cannot be read. What is
     wrong inside the file is in the result.
     """
     path = Path(file)
+    if path.is_dir() or path.suffix.lower() in CLIPS:
+        return _check_clip(path)
     look = CHECKS.get(path.suffix.lower())
     if look is None:
-        raise D3keError(f"{path}: not a kind of file to check. Pass {', '.join(CHECKS)}.")
+        raise D3keError(
+            f"{path}: not a kind of file to check. Pass {', '.join(CHECKS)} or a video."
+        )
     read_bytes(path)
     if model is not None and not isinstance(model, OsimModel):
         model = OsimModel.from_file(model)
@@ -82,6 +92,16 @@ def check(
         tuple(remark.text for remark in remarks if remark.misread),
         tuple(remark.text for remark in remarks if not remark.misread),
     )
+
+
+def _check_clip(path: Path) -> CheckResult:
+    heard = Silent()
+    try:
+        found = judge_clip(path, heard)
+    except D3keError as error:
+        return CheckResult(path, (_without_path(str(error), path),))
+    said = tuple(_without_path(text, path) for text in heard.warnings)
+    return CheckResult(path, (), said, tuple(found))
 
 
 def _check_motion(path: Path, model: OsimModel | None) -> Iterator[Remark]:

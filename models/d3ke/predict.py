@@ -2,9 +2,9 @@
 
 import os
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -33,6 +33,7 @@ from d3ke.posing import posed
 from d3ke.predict_options import PredictOptions
 from d3ke.prediction import Prediction
 from d3ke.progress import Progress, Silent
+from d3ke.quality import judge, poor_ones
 from d3ke.report.overlay import write_overlay
 from d3ke.report.page import write_prediction_page
 from d3ke.result_key import is_done, key_of, weights_hash
@@ -40,6 +41,7 @@ from d3ke.skeleton.kinematics import SkeletalModel
 from d3ke.skeleton.osim import OsimModel
 from d3ke.vision.camera import Camera, camera_of
 from d3ke.vision.person import PersonTrack, track_person
+from d3ke.vision.sampled_video import SampledVideo
 from d3ke.vision.video import Video
 
 
@@ -67,7 +69,7 @@ class PredictResult:
 
     outputs: paths by format. frames: how many were looked at. seconds: from the first to the last.
     assumed: what was taken for granted, by topic. observed: coordinates that were measured rather
-    than taken from a prior. skipped: it was done already.
+    than taken from a prior. quality: of the clip, as Judgements. skipped: it was done already.
     """
 
     clip: Path
@@ -77,6 +79,7 @@ class PredictResult:
     assumed: dict[str, str]
     observed: tuple[str, ...]
     warnings: tuple[str, ...]
+    quality: tuple[dict[str, Any], ...] = ()
     skipped: bool = False
 
 
@@ -148,12 +151,13 @@ def predict(
     device = choose_device(options.device)
     model = model or load_weights(options.weights)
     heard = Heard(clip, progress or Silent())
-    video = Video(clip)
+    video = SampledVideo(clip)
     camera = camera_of(video, options.fov_deg, options.calibration)
     track = track_person(
         video, options.person, landmark_model=options.landmark_model, progress=heard
     )
-    for warning in video.warnings:
+    quality = judge(video, track, video.samples)
+    for warning in [*video.warnings, *poor_ones(quality)]:
         heard.warn(warning)
     scene = Scene(video, track, camera, options.pitch_deg or 0.0)
     regression = _regressed(model, scene, (device, options.precision), heard)
@@ -171,6 +175,7 @@ def predict(
         key=key_of(clip, options.told(), model),
         weights=weights_hash(model),
         options=options.told(),
+        quality=[asdict(one) for one in quality],
         warnings=heard.warnings,
     )
     return prediction
@@ -318,5 +323,6 @@ def _result(
         assumed=dict(prediction.meta["assumed"]),
         observed=tuple(name for name, seen in zip(names, observed, strict=True) if seen),
         warnings=tuple(prediction.meta["warnings"]),
+        quality=tuple(prediction.meta["quality"]),
         skipped=skipped,
     )
