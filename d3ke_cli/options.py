@@ -138,3 +138,30 @@ Report = Annotated[
         "--report", help="Write a page (.html) with video, skeleton and curves beside it, too."
     ),
 ]
+PredictWorkers = Annotated[
+    int | None,
+    typer.Option(
+        "--workers",
+        metavar="N",
+        min=1,
+        help="Processes that predict clips side by side, a core each. [default: clips one by one]",
+    ),
+]
+Ray = Annotated[
+    str | None,
+    typer.Option(
+        "--ray",
+        metavar="ADDRESS",
+        help="Do the work on a Ray cluster, whose machines share the folders named: auto, "
+        "HOST:PORT or ray://HOST:PORT; or local, a Ray of this machine.",
+    ),
+]
+ShardOf = Annotated[
+    str | None,
+    typer.Option(
+        "--shard",
+        metavar="I/N",
+        help="Do the I-th of N parts of the clips, from 1: for N machines that get the same "
+        "clips. [default: all]",
+    ),
+]

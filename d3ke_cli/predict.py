@@ -43,6 +43,9 @@ def predict(
     overlay: cli.Overlay = False,
     report: cli.Report = False,
     resume: cli.Resume = False,
+    workers: cli.PredictWorkers = None,
+    ray: cli.Ray = None,
+    shard: cli.ShardOf = None,
     as_json: cli.Json = False,
 ) -> ExitStatus:
     """Turn videos of a person into OpenSim files.
@@ -56,6 +59,10 @@ def predict(
         raise OptionError(
             "-o - writes one clip's .mot alone. Leave out --json, --overlay and --report."
         )
+    spread = {"--workers": workers, "--ray": ray, "--shard": shard}
+    given = [name for name, value in spread.items() if value is not None]
+    if given and (output == STDOUT or output.suffix in cli.WRITTEN):
+        raise OptionError(f"{', '.join(given)}: for many clips. Name a folder with -o.")
     from d3ke.predict_options import PredictOptions
 
     wanted = PredictOptions(
@@ -77,6 +84,8 @@ def predict(
     progress = RichProgress()
     if output == STDOUT:
         return _to_stdout(clips[0], wanted, progress)
+    if given:
+        return _spread(clips, output, wanted, (workers, ray, shard), progress, as_json)
     return _to_files(clips, output, wanted, progress, as_json)
 
 
@@ -88,7 +97,7 @@ def _to_files(
     as_json: bool,
 ) -> ExitStatus:
     from d3ke.outputs import is_file_name
-    from d3ke.predict import predict_clip, predict_clips
+    from d3ke.predict import predict_clip
 
     if is_file_name(output):
         if len(clips) > 1:
@@ -100,8 +109,24 @@ def _to_files(
             ),
             as_json,
         )
+    return _spread(clips, output, wanted, (None, None, None), progress, as_json)
+
+
+def _spread(
+    clips: list[Path],
+    output: Path,
+    wanted: "PredictOptions",
+    among: tuple[int | None, str | None, str | None],
+    progress: RichProgress,
+    as_json: bool,
+) -> ExitStatus:
+    """Predict into a folder. among: --workers, --ray and --shard."""
+    from d3ke.many import Shard, Spread, predict_many
+
+    workers, ray, shard = among
+    spread = Spread(workers, ray, Shard.of(shard) if shard is not None else None)
     status = ExitStatus.DONE
-    for outcome in predict_clips(clips, output, wanted, progress):
+    for outcome in predict_many(clips, output, wanted, spread, progress):
         if isinstance(outcome, tuple):
             status = failed(*outcome, as_json)
         else:

@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from d3ke_cli.console import ExitStatus, RichProgress, show_json, show_result
-from d3ke_cli.options import Json
+from d3ke_cli.options import Json, Ray
 
 Frames = Annotated[
     int,
@@ -100,6 +100,7 @@ def synthetic(
     backgrounds: Backgrounds = None,
     size: Size = 384,
     workers: Workers = None,
+    ray: Ray = None,
     openable: Openable = False,
     sheet: Sheet = None,
     resume: Resume = False,
@@ -120,7 +121,7 @@ def synthetic(
         wardrobe=wardrobe,
         backgrounds=backgrounds,
     )
-    options = PrepareOptions(workers=workers, openable=openable, sheet=sheet, resume=resume)
+    options = PrepareOptions(workers, ray, openable, sheet, resume)
     progress = RichProgress()
     done = prepare_synthetic(output, config, options, progress)
     if as_json:

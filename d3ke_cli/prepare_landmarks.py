@@ -5,7 +5,7 @@ from typing import Annotated
 import typer
 
 from d3ke_cli.console import ExitStatus, RichProgress, show_json, show_result
-from d3ke_cli.options import Json
+from d3ke_cli.options import Json, Ray
 from d3ke_cli.prepare import Backgrounds, Motions, Output, Resume, Seed, Wardrobe, Workers
 
 Clips = Annotated[
@@ -35,6 +35,7 @@ def landmarks(
     wardrobe: Wardrobe = None,
     backgrounds: Backgrounds = None,
     workers: Workers = None,
+    ray: Ray = None,
     resume: Resume = False,
     as_json: Json = False,
 ) -> ExitStatus:
@@ -46,7 +47,7 @@ def landmarks(
 
     config = LandmarkRecordsConfig(clips, seed, frames, size, motions, wardrobe, backgrounds)
     done = prepare_landmarks(
-        output, config, workers=workers, resume=resume, progress=RichProgress()
+        output, config, workers=workers, ray=ray, resume=resume, progress=RichProgress()
     )
     if as_json:
         show_json(done._asdict())

@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from d3ke_cli.console import ExitStatus, RichProgress
-from d3ke_cli.options import Json
+from d3ke_cli.options import Json, Ray
 from d3ke_cli.prepare import Output, Resume, Size, Workers
 from d3ke_cli.prepare_omc import Mapping, Mismatch, Model, Split, show_recordings
 
@@ -39,6 +39,7 @@ def movi(
     mismatch: Mismatch = 4.0,
     size: Size = 384,
     workers: Workers = None,
+    ray: Ray = None,
     resume: Resume = False,
     as_json: Json = False,
 ) -> ExitStatus:
@@ -57,6 +58,6 @@ def movi(
     config = RecordingsConfig(model=model, split=split, size=size, filming=filming)
     progress = RichProgress()
     recordings = movi_recordings(root, smplh, mapping, progress)
-    options = PrepareOptions(workers=workers, resume=resume)
+    options = PrepareOptions(workers=workers, ray=ray, resume=resume)
     done = prepare_recordings(recordings, output, config, options, progress)
     return show_recordings(done, progress, as_json)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from d3ke_cli.console import ExitStatus, RichProgress, show_json, show_result
-from d3ke_cli.options import Json
+from d3ke_cli.options import Json, Ray
 from d3ke_cli.prepare import Output, Resume, Size, Workers
 
 if TYPE_CHECKING:
@@ -97,6 +97,7 @@ def omc(
     mismatch: Mismatch = 4.0,
     size: Size = 384,
     workers: Workers = None,
+    ray: Ray = None,
     resume: Resume = False,
     as_json: Json = False,
 ) -> ExitStatus:
@@ -120,7 +121,7 @@ def omc(
         kinematics=ik.value,
     )
     progress = RichProgress()
-    options = PrepareOptions(workers=workers, resume=resume)
+    options = PrepareOptions(workers=workers, ray=ray, resume=resume)
     recordings, lost = lab_recordings(sessions, mapping, progress, scale_setup)
     done = prepare_recordings(recordings, output, config, options, progress)
     return show_recordings(done._replace(unusable=(*lost, *done.unusable)), progress, as_json)

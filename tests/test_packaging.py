@@ -92,7 +92,8 @@ def test_the_changelog_begins_with_this_version() -> None:
 
 def test_every_import_of_ours_is_a_declared_dependency() -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
-    lines = [*project["dependencies"], *project["optional-dependencies"]["onnx"]]
+    optional = project["optional-dependencies"]
+    lines = [*project["dependencies"], *optional["onnx"], *optional["ray"]]
     declared = {re.split(r"[>=<;\[ ]", line)[0] for line in lines}
     modules = {
         DISTRIBUTIONS.get(top, top)

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 import torch
 
+from d3ke import many
 from d3ke import predict as module
 from d3ke.errors import D3keError, OptionError
 from d3ke.export import scaled_like
@@ -21,7 +22,7 @@ from d3ke.network.image_network import ImageD3KE
 from d3ke.network.inference import Regression
 from d3ke.network.landmark_network import LandmarkD3KE
 from d3ke.network.scale_groups import symmetric_groups
-from d3ke.predict import PredictResult, Seen, in_ground, predict, predict_clip, predict_clips
+from d3ke.predict import PredictResult, Seen, in_ground, predict, predict_clip
 from d3ke.predict_options import PredictOptions
 from d3ke.prediction import Prediction
 from d3ke.progress import Silent
@@ -209,10 +210,10 @@ def test_one_bad_clip_does_not_stop_the_others(
     clip: Path, seen: Scene, show: Show, model: LandmarkD3KE, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     show(seen)
-    monkeypatch.setattr(module, "load_weights", lambda _: model)
+    monkeypatch.setattr(many, "load_weights", lambda _: model)
     bad = clip.with_name("bad.mp4")
     bad.write_text("no video")
-    missing, good = predict_clips([bad, clip], clip.parent / "out")
+    missing, good = many.predict_many([bad, clip], clip.parent / "out")
     assert isinstance(missing, tuple)
     assert missing[0] == bad
     assert "bad.mp4" in str(missing[1])

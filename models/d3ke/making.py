@@ -11,6 +11,7 @@ from itertools import groupby
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from d3ke.crew import crew
 from d3ke.dataset.manifest import ShardRecord
 from d3ke.dataset.sample import Sample
 from d3ke.dataset.shards import SampleName, write_shard
@@ -21,7 +22,7 @@ from d3ke.openable import missing_of, write_openable
 from d3ke.progress import Progress
 from d3ke.skeleton.osim import OsimModel
 from d3ke.synth.plans import ClipPlan
-from d3ke.workers import Advance, Workers, cores
+from d3ke.workers import Advance
 
 SHARD_FRAMES = 512  # about 20 MB: what a worker loses when it is killed
 
@@ -147,9 +148,13 @@ def make_shards(
     films: Sequence[FilmJob],
     journal: Journal,
     workers: int | None,
+    ray: str | None,
     progress: Progress,
 ) -> tuple[int, list[ShardRecord]]:
-    """Do what is not done. Returns the frames made, and the records of all shards."""
+    """Do what is not done. Returns the frames made, and the records of all shards.
+
+    workers, ray: see crew.
+    """
     records = [record for job in shards if (record := journal.whole(job.name)) is not None]
     done = {record.name for record in records}
     missing = [film for film in films if missing_of(film.stem)]
@@ -159,8 +164,7 @@ def make_shards(
     progress.advance(sum(record.samples for record in records))
     made = 0
     if jobs:
-        count = min(workers or cores(), len(jobs))
-        with Workers(partial(_Maker, task), count) as several:
+        with crew(partial(_Maker, task), len(jobs), task.folder, workers, ray) as several:
             for record in several.map(jobs, progress.advance):
                 if record is not None:
                     journal.record(record)

@@ -1,5 +1,6 @@
 """Outputs: what the files of one result are called, and writing them all or none."""
 
+import hashlib
 import os
 import shutil
 import tempfile
@@ -69,15 +70,19 @@ def replacing_all(targets: Mapping[str, Path]) -> Iterator[dict[str, Path]]:
     """Paths to write to, which take the places of the targets together when the block ends well.
 
     They bear the targets' own names, for files that hold their name, in a hidden folder beside
-    them. All targets lie in one folder. If anything fails nothing has changed.
+    them. All targets lie in one folder. If anything fails nothing has changed. A hidden folder of
+    the same targets that a killed process has left is removed.
     Raises D3keError for a target that is a folder, and what writing raises.
     """
     folder = next(iter(targets.values())).parent
     for target in targets.values():
         check_writable(target)
+    prefix = _hidden_prefix(targets)
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        hidden = Path(tempfile.mkdtemp(prefix=".d3ke-", dir=folder))
+        for left_behind in folder.glob(f"{prefix}*"):
+            shutil.rmtree(left_behind, ignore_errors=True)
+        hidden = Path(tempfile.mkdtemp(prefix=prefix, dir=folder))
     except OSError as error:
         raise D3keError(
             f"{folder}: cannot be written to ({error.strerror}). Choose another place."
@@ -90,3 +95,9 @@ def replacing_all(targets: Mapping[str, Path]) -> Iterator[dict[str, Path]]:
         raise D3keError(str(error).replace(str(hidden), str(folder))) from error
     finally:
         shutil.rmtree(hidden, ignore_errors=True)
+
+
+def _hidden_prefix(targets: Mapping[str, Path]) -> str:
+    """What the hidden folders of these targets begin with, however long their names are."""
+    names = "/".join(sorted(target.name for target in targets.values()))
+    return f".d3ke-{hashlib.sha256(os.fsencode(names)).hexdigest()[:12]}-"

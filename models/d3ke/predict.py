@@ -1,7 +1,6 @@
 """Predict: clips in, motions in OpenSim's ground out, with the files that hold them."""
 
 import os
-from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -27,7 +26,7 @@ from d3ke.network.device import choose_device
 from d3ke.network.fused import LOOKS_HZ, FusedD3KE
 from d3ke.network.inference import Regression, regress
 from d3ke.network.landmark_network import LandmarkD3KE
-from d3ke.outputs import check_writable, names_of, replacing_all, stem_of, with_suffixes
+from d3ke.outputs import check_writable, replacing_all, stem_of, with_suffixes
 from d3ke.place import Placement, place, standing_height, up_in_camera
 from d3ke.posing import posed
 from d3ke.predict_options import PredictOptions
@@ -42,6 +41,7 @@ from d3ke.skeleton.osim import OsimModel
 from d3ke.vision.camera import Camera, camera_of
 from d3ke.vision.person import PersonTrack, track_person
 from d3ke.vision.sampled_video import SampledVideo
+from d3ke.vision.tracking import Finder
 from d3ke.vision.video import Video
 
 
@@ -89,11 +89,13 @@ def predict_clip(
     options: PredictOptions | None = None,
     model: D3KE | None = None,
     progress: Progress | None = None,
+    finder: Finder | None = None,
 ) -> PredictResult:
     """Predict a clip and write .npz, .mot, .osim and .trc: all or none of them.
 
-    output: a .mot, beside which the others are put, or a folder. model: the network, where many
-    clips are predicted; by default it is loaded. With options.overlay, NAME_overlay.mp4 too.
+    output: a .mot, beside which the others are put, or a folder. model, finder: the network and
+    BlazePose, where many clips are predicted; by default they are loaded. With options.overlay,
+    NAME_overlay.mp4 too.
     Raises D3keError for what cannot be read, seen or written.
     """
     clip, options, progress = Path(clip), options or PredictOptions(), progress or Silent()
@@ -103,7 +105,7 @@ def predict_clip(
     model = model or load_weights(options.weights)
     if options.resume and is_done(targets, key_of(clip, options.told(), model)):
         return _result(clip, targets, Prediction.load(targets["npz"]), skipped=True)
-    prediction = predict(clip, options, model, progress)
+    prediction = predict(clip, options, model, progress, finder)
     result = sampled(prediction, Sampling(options.rate_hz, options.filter_hz))
     with replacing_all(targets) as paths:
         prediction.save(paths["npz"])
@@ -115,33 +117,12 @@ def predict_clip(
     return _result(clip, targets, prediction, skipped=False)
 
 
-def predict_clips(
-    clips: Sequence[str | os.PathLike[str]],
-    output: str | os.PathLike[str],
-    options: PredictOptions | None = None,
-    progress: Progress | None = None,
-) -> Iterator[PredictResult | tuple[Path, D3keError]]:
-    """Predict clips into a folder, one after the other; the network is loaded once.
-
-    Yields a result, or the clip and its error, for each: one bad clip does not stop the others.
-    Raises D3keError for options and weights that none of them could be predicted with.
-    """
-    options = options or PredictOptions()
-    paths = [Path(clip) for clip in clips]
-    names = names_of(paths)
-    model = load_weights(options.weights)
-    for clip, name in zip(paths, names, strict=True):
-        try:
-            yield predict_clip(clip, Path(output) / f"{name}.mot", options, model, progress)
-        except D3keError as error:
-            yield clip, error
-
-
 def predict(
     clip: str | os.PathLike[str],
     options: PredictOptions | None = None,
     model: D3KE | None = None,
     progress: Progress | None = None,
+    finder: Finder | None = None,
 ) -> Prediction:
     """Predict a clip and write nothing.
 
@@ -154,7 +135,11 @@ def predict(
     video = SampledVideo(clip)
     camera = camera_of(video, options.fov_deg, options.calibration)
     track = track_person(
-        video, options.person, landmark_model=options.landmark_model, progress=heard
+        video,
+        options.person,
+        landmark_model=options.landmark_model,
+        progress=heard,
+        finder=finder,
     )
     quality = judge(video, track, video.samples)
     for warning in [*video.warnings, *poor_ones(quality)]:
@@ -323,6 +308,6 @@ def _result(
         assumed=dict(prediction.meta["assumed"]),
         observed=tuple(name for name, seen in zip(names, observed, strict=True) if seen),
         warnings=tuple(prediction.meta["warnings"]),
-        quality=tuple(prediction.meta["quality"]),
+        quality=tuple(prediction.meta.get("quality", ())),
         skipped=skipped,
     )

@@ -5,6 +5,7 @@ import os
 import zipfile
 import zlib
 from dataclasses import dataclass, fields
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -131,7 +132,12 @@ class Prediction:
 
     def model(self) -> OsimModel:
         """The scaled model."""
-        return OsimModel.from_xml(self.osim)
+        return _model_of(self.osim)
+
+
+@lru_cache(maxsize=2)  # it is asked for several times a clip, and read in 50 ms
+def _model_of(xml: str) -> OsimModel:
+    return OsimModel.from_xml(xml)
 
 
 def read_meta(path: str | os.PathLike[str]) -> dict[str, Any]:

@@ -38,11 +38,14 @@ LICENCES = {
 class PrepareOptions:
     """How to prepare, which changes nothing about the data set.
 
-    workers: processes, by default one for each core. openable: write a clip of each split as
-    OpenSim files and video, too. sheet: a picture to draw samples on. resume: keep what is whole.
+    workers: processes, by default one for each core. ray: the address of a Ray cluster that does
+    the work instead: "local", "auto", HOST:PORT, ray://HOST:PORT. openable: write a clip of each
+    split as OpenSim files and video, too. sheet: a picture to draw samples on. resume: keep what is
+    whole.
     """
 
     workers: int | None = None
+    ray: str | None = None
     openable: bool = False
     sheet: Path | None = None
     resume: bool = False
@@ -95,7 +98,9 @@ def prepare_synthetic(
         progress.warn(f"{folder}: no clip among {config.frames} frames, so nothing to open")
     try:
         shards = [] if is_whole else shard_jobs(plans)
-        made, records = make_shards(task, shards, films, journal, options.workers, progress)
+        made, records = make_shards(
+            task, shards, films, journal, options.workers, options.ray, progress
+        )
     except BaseException:
         progress.finish()
         if journal.keep_whole():

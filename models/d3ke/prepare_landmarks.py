@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from d3ke import __version__
+from d3ke.crew import crew
 from d3ke.dataset.source import Film
 from d3ke.errors import D3keError
 from d3ke.files import content_hash, read_text, replacing
@@ -18,7 +19,7 @@ from d3ke.synth.landmarks.films import Filmer, record_film
 from d3ke.synth.landmarks.records import INDEX, RECORDS, SCHEMA_VERSION, LandmarkRecord
 from d3ke.synth.plans import ClipPlan, SynthConfig, clips_only
 from d3ke.vision.person import open_finder
-from d3ke.workers import Advance, Workers, cores
+from d3ke.workers import Advance
 
 KILLED = ".*.npz"  # what a writer that was killed leaves behind
 VALID_SHARE = 0.1  # part of the clips that training does not see
@@ -90,6 +91,7 @@ def prepare_landmarks(
     config: LandmarkRecordsConfig,
     *,
     workers: int | None = None,
+    ray: str | None = None,
     resume: bool = False,
     progress: Progress | None = None,
     filmer: Callable[[], Filmer] | None = None,
@@ -97,9 +99,9 @@ def prepare_landmarks(
     """Make the records of a configuration.
 
     A record is a file, written at once or not at all; `resume` leaves out what is there. workers:
-    processes, one a core where it is None; filmer: another maker of films, which every worker
-    calls once. Raises D3keError where other records are in the way, and what the maker of films
-    raises.
+    processes, one a core where it is None; ray: see crew; filmer: another maker of films, which
+    every worker calls once. Raises D3keError where other records are in the way, and what the maker
+    of films raises.
     """
     progress = progress or Silent()
     filmer = filmer or partial(RenderedFilms, config)
@@ -108,10 +110,8 @@ def prepare_landmarks(
     waiting = [plan for plan in plans if not _path(output, plan).exists()]
     progress.start("clips", len(plans))
     progress.advance(len(plans) - len(waiting))
-    count = min(workers or cores(), len(waiting))
-    filming: Workers[ClipPlan, Path] = Workers(partial(Filming, filmer, output), count)
     try:
-        with filming:
+        with crew(partial(Filming, filmer, output), len(waiting), output, workers, ray) as filming:
             for _ in filming.map(waiting, lambda _: None):
                 progress.advance()
     except BaseException:

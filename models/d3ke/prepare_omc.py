@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from d3ke import __version__
+from d3ke.crew import crew
 from d3ke.dataset.manifest import Manifest, ShardRecord
 from d3ke.dataset.source import BOXES
 from d3ke.errors import D3keError
@@ -32,7 +33,6 @@ from d3ke.progress import Progress, Silent
 from d3ke.report.session_page import write_session_page
 from d3ke.skeleton import default_model
 from d3ke.skeleton.osim import OsimModel
-from d3ke.workers import Workers, cores
 
 SOLVED = "solved"  # in the journal's folder: recordings, and what is told of each session
 PAGES = "pages"
@@ -144,9 +144,9 @@ def _solve(
     task = SolveTask(
         Path.cwd(), solved, osim.xml, config.filming, recordings.read, config.kinematics
     )
-    count = min(options.workers or cores(), len(waiting))
     if waiting:
-        with Workers(partial(SessionSolver.open, task), count) as several:
+        start = partial(SessionSolver.open, task)
+        with crew(start, len(waiting), solved, options.workers, options.ray) as several:
             for outcome in several.map(waiting, progress.advance):
                 found[outcome.name] = outcome
                 for line in outcome.left_out:
@@ -183,7 +183,7 @@ def _cut(
     if not plans:
         raise D3keError("no clip of a recording has enough frames with labels. See above.")
     task = Task(Path.cwd(), journal.folder, filmed, osim.xml, FilmedPeople)
-    return make_shards(task, shard_jobs(plans), [], journal, options.workers, progress)
+    return make_shards(task, shard_jobs(plans), [], journal, options.workers, options.ray, progress)
 
 
 def _write_pages(solved: Path, outcomes: Sequence[Outcome], pages: Path) -> None:

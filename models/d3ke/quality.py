@@ -12,6 +12,7 @@ from typing import Literal, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from d3ke.export import FILTER_HZ
 from d3ke.progress import Progress, Silent
 from d3ke.vision.person import MOSTLY_SEEN, SMALL_PX, PersonTrack, track_person
 from d3ke.vision.picture_quality import blur, camera_shift
@@ -64,7 +65,7 @@ class Scale(NamedTuple):
 
 SCALES = {
     "height": Scale("px", 150, SMALL_PX, "film from nearer or with more pixels"),
-    "frame rate": Scale("Hz", 20, 10, "film with 30 frames a second or more"),
+    "frame rate": Scale("Hz", 24, 2 * FILTER_HZ, "film with 30 frames a second or more"),
     "blur": Scale("", 0.5, 0.6, "film in focus, with more light or a shorter exposure"),
     "seen": Scale("%", 100 * MOSTLY_SEEN, 80, "keep the whole person in the picture all the time"),
     "visible": Scale("%", 90, 70, "show both arms and legs: nothing in front, from 30 deg aside"),

@@ -1,15 +1,18 @@
 """Workers: processes of their own that do jobs, one at a time each, and report.
 
 They are spawned, not forked: a drawing context and threads do not survive a fork. Ctrl-C is for
-the process that started them; it ends them. If it dies itself, they notice at their next report.
+the process that started them; it ends them, and they put away what they were writing. If it dies
+itself, they notice at their next report.
 """
 
 import multiprocessing
 import os
 import signal
+import sys
 import traceback
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
+from functools import partial
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
 from typing import Any, Generic, NamedTuple, TypeVar
@@ -20,6 +23,7 @@ Job = TypeVar("Job")
 Result = TypeVar("Result")
 Advance = Callable[[int], None]
 Work = Callable[[Job, Advance], Result]
+Lost = Callable[[Job, D3keError], Result]
 
 # One core each: set before a worker loads what reads them.
 THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "LP_NUM_THREADS")
@@ -31,17 +35,26 @@ class _Advanced(NamedTuple):
     by: int
 
 
-class _Done(NamedTuple):
+class Done(NamedTuple):
+    """What a job became."""
+
     result: Any
 
 
-class _Failed(NamedTuple):
+class Failed(NamedTuple):
+    """Why a job cannot be done, for a person."""
+
     kind: type[D3keError]
     message: str
 
 
-class _Broke(NamedTuple):
+class Broke(NamedTuple):
+    """Where a job met a bug."""
+
     trace: str
+
+
+Attempt = Done | Failed | Broke
 
 
 class _Worker(NamedTuple):
@@ -91,9 +104,12 @@ class Workers(Generic[Job, Result]):
                 worker.process.join()
         self._workers = []
 
-    def map(self, jobs: Sequence[Job], advance: Advance) -> Iterator[Result]:
+    def map(
+        self, jobs: Sequence[Job], advance: Advance, lost: "Lost[Job, Result] | None" = None
+    ) -> Iterator[Result]:
         """The results as they come, in any order. advance: told how much more is done.
 
+        lost: what becomes of a job of which two workers died; without it, an error.
         Raises D3keError as a job does, or where two workers died of a job; RuntimeError with a
         worker's traceback where it has a bug.
         """
@@ -108,13 +124,21 @@ class Workers(Generic[Job, Result]):
                     message = _received(worker)
                 except _DeathError as death:
                     del busy[connection]
-                    self._replace(worker, task, death, waiting, busy, advance)
+                    advance(-task.done)
+                    task.done = 0
+                    if task.tries < MOST_TRIES:
+                        waiting.append(task)
+                    elif lost is None:
+                        raise D3keError(_death_told(death)) from death
+                    else:
+                        yield lost(task.job, D3keError(_death_told(death)))
+                    self._replace(worker, waiting, busy)
                     continue
                 if isinstance(message, _Advanced):
                     task.done += message.by
                     advance(message.by)
                     continue
-                yield message.result
+                yield result_of(message)
                 del busy[connection]
                 self._next(worker, waiting, busy)
 
@@ -131,21 +155,10 @@ class Workers(Generic[Job, Result]):
     def _replace(
         self,
         worker: _Worker,
-        task: _Task[Job],
-        death: _DeathError,
         waiting: list[_Task[Job]],
         busy: dict[Any, tuple[_Worker, _Task[Job]]],
-        advance: Advance,
     ) -> None:
-        """Give the job of a worker that died to a new one. Raises D3keError the second time."""
-        if task.tries == MOST_TRIES:
-            raise D3keError(
-                f"a worker was ended from outside (code {death.code}), perhaps for want "
-                "of memory. Go on with --resume and fewer --workers."
-            ) from death
-        advance(-task.done)
-        task.done = 0
-        waiting.append(task)
+        """Let a new worker take the place of one that died."""
         worker.connection.close()
         self._workers.remove(worker)
         self._workers.append(_spawned())
@@ -162,6 +175,13 @@ class Workers(Generic[Job, Result]):
             task.tries += 1
             busy[worker.connection] = worker, task
             _send(worker, task.job)
+
+
+def _death_told(death: _DeathError) -> str:
+    return (
+        f"a worker was ended from outside (code {death.code}), perhaps for want "
+        "of memory. Go on with --resume and fewer --workers."
+    )
 
 
 def _spawned() -> _Worker:
@@ -184,43 +204,57 @@ def _send(worker: _Worker, message: object) -> None:
 def _received(worker: _Worker) -> Any:
     """What a worker reports. Raises what ended it."""
     try:
-        message = worker.connection.recv()
+        return worker.connection.recv()
     except (EOFError, ConnectionResetError) as error:
         worker.process.join(PATIENCE_S)
         raise _DeathError(worker.process.exitcode) from error
-    if isinstance(message, _Failed):
-        raise message.kind(message.message)
-    if isinstance(message, _Broke):
-        raise RuntimeError(f"in a worker:\n{message.trace}")
-    return message
+
+
+def attempted(work: Callable[[], Any]) -> Attempt:
+    """What work becomes, as what can be sent from a worker."""
+    try:
+        return Done(work())
+    except D3keError as error:
+        return Failed(OptionError if isinstance(error, OptionError) else D3keError, str(error))
+    except Exception:
+        return Broke(traceback.format_exc())
+
+
+def result_of(attempt: Attempt) -> Any:
+    """What came of it. Raises D3keError as the work did; RuntimeError with the trace of a bug."""
+    if isinstance(attempt, Failed):
+        raise attempt.kind(attempt.message)
+    if isinstance(attempt, Broke):
+        raise RuntimeError(f"in a worker:\n{attempt.trace}")
+    return attempt.result
 
 
 def _serve(connection: "Connection[Any, Any]") -> None:
-    """The life of a worker, until whoever started it is gone or a job fails."""
+    """The life of a worker, until whoever started it is gone or its work cannot begin."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    with suppress(BrokenPipeError, ConnectionResetError):
-        try:
-            _work(connection)
-        except D3keError as error:
-            kind = OptionError if isinstance(error, OptionError) else D3keError
-            connection.send(_Failed(kind, str(error)))
-        except (BrokenPipeError, ConnectionResetError):
-            raise
-        except Exception:
-            connection.send(_Broke(traceback.format_exc()))
+    signal.signal(signal.SIGTERM, _put_away)
+    with suppress(BrokenPipeError, ConnectionResetError, EOFError):
+        begun = attempted(connection.recv())
+        if isinstance(begun, Done):
+            _work(connection, begun.result)
+        connection.send(begun)
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
 
 
-def _work(connection: "Connection[Any, Any]") -> None:
-    work: Work[Any, Any] | None = None
+def _work(connection: "Connection[Any, Any]", work: "Work[Any, Any]") -> None:
+    """Do jobs as they come. Raises EOFError when there are no more."""
+
+    def advance(count: int) -> None:
+        connection.send(_Advanced(count))
+
     while True:
-        try:
-            message = connection.recv()
-        except EOFError:
-            return
-        if work is None:
-            work = message()
-            continue
-        connection.send(_Done(work(message, lambda count: connection.send(_Advanced(count)))))
+        connection.send(attempted(partial(work, connection.recv(), advance)))
+
+
+def _put_away(*_: object) -> None:
+    """End as Ctrl-C does, through all that removes what is half written."""
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    sys.exit()
 
 
 def cores() -> int:

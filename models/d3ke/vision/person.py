@@ -65,16 +65,18 @@ def track_person(
     rate_hz: float = SAMPLING_HZ,
     landmark_model: Path | None = None,
     progress: Progress | None = None,
+    finder: Finder | None = None,
 ) -> PersonTrack:
     """Follow one person through a clip, at most `rate_hz` frames a second.
 
     rule: "largest", "centre", "moving", or a box x, y, width, height in px of the first frame;
-    landmark_model: another BlazePose landmark network than the full one of the package.
+    landmark_model: another BlazePose landmark network than the full one of the package; finder:
+    of many clips: both networks, open already (see open_finder).
     Raises D3keError: nobody, or somebody too small, in the clip; fewer than two frames; a rule or
     a network that is none.
     """
     progress = progress or Silent()
-    finder = open_finder(landmark_model, landmark_threads())
+    finder = finder or open_finder(landmark_model, landmark_threads())
     tracker = Tracker(finder, *start_of(rule, video, finder))
     progress.start("landmarks", video.frame_count)
     followed = follow(ahead(video.frames(rate_hz)), video.size, tracker, progress)

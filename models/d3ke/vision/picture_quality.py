@@ -27,13 +27,18 @@ def blur(grey: Grey, box: Box) -> float:
     Source: Crete et al. 2007, The blur effect: a picture that is blurred changes little when it
     is blurred again. Here at the network's size at most, for finer detail is not looked at.
     """
-    patch = _patch(grey, box)
-    scale = LANDMARK_SIZE / max(float(box[2]), float(box[3]), 1.0)
-    if scale < 1:
-        patch = cv2.resize(patch, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
+    patch = _shrunk(_patch(grey, box), LANDMARK_SIZE / max(float(box[2]), float(box[3]), 1.0))
     if min(patch.shape) < LEAST_SIDE_PX:
         return float("nan")
     return max(_blur_along(patch.astype(np.float32), axis) for axis in (0, 1))
+
+
+def _shrunk(grey: Grey, scale: float) -> Grey:
+    """A picture made smaller; what would grow stays as it is."""
+    if scale >= 1 or not grey.size:
+        return grey
+    smaller = cv2.resize(grey, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
+    return np.asarray(smaller, np.uint8)
 
 
 def _patch(grey: Grey, box: Box) -> NDArray[np.uint8]:
@@ -48,8 +53,8 @@ def _blur_along(patch: NDArray[np.float32], axis: int) -> float:
     kernel = (1, BLUR_KERNEL) if axis == 0 else (BLUR_KERNEL, 1)  # OpenCV: width, height
     steps = np.abs(np.diff(patch, axis=axis))
     left = np.abs(np.diff(cv2.blur(patch, kernel), axis=axis))
-    total = float(steps.sum())
-    return 1 - float(np.maximum(0, steps - left).sum()) / total if total else 1.0
+    total, lost = float(steps.sum()), float(np.maximum(0, steps - left).sum())
+    return 1 - lost / total if total else 1.0
 
 
 def camera_shift(pictures: Sequence[Grey], boxes: Sequence[Box]) -> float:
@@ -60,9 +65,7 @@ def camera_shift(pictures: Sequence[Grey], boxes: Sequence[Box]) -> float:
     if not pictures:
         return float("nan")
     scale = min(1.0, SMALL_SIDE_PX / max(pictures[0].shape))
-    small = [
-        cv2.resize(one, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA) for one in pictures
-    ]
+    small = [_shrunk(one, scale) for one in pictures]
     steps = [
         _step(first, second, [scale * np.asarray(box) for box in both])
         for (first, second), both in zip(pairwise(small), pairwise(boxes), strict=True)
