@@ -59,7 +59,7 @@ def standing(turn_deg: float = 0.0, px_per_m: float = 200.0) -> PersonTrack:
 
 
 def test_a_scale_knows_which_way_is_better() -> None:
-    assert [SCALES["height"].verdict(v) for v in (300, 120, 20)] == ["good", "fair", "poor"]
+    assert [SCALES["height"].verdict(v) for v in (300, 100, 20)] == ["good", "fair", "poor"]
     assert [SCALES["blur"].verdict(v) for v in (0.3, 0.55, 0.9)] == ["good", "fair", "poor"]
 
 
@@ -141,7 +141,7 @@ Spoil = Callable[[Image], Image]
 @pytest.mark.parametrize(
     ("name", "spoil"),
     [
-        ("blur", lambda image: cv2.GaussianBlur(image, (0, 0), 2.5)),
+        ("blur", lambda image: cv2.GaussianBlur(image, (0, 0), 3)),
         ("cut off", lambda image: np.ascontiguousarray(image[:180])),
     ],
 )

@@ -1,0 +1,107 @@
+"""Ray: jobs on a cluster of this machine, whose workers are killed in the middle."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from functools import partial
+from pathlib import Path
+
+import pytest
+
+from d3ke.errors import D3keError, OptionError
+from d3ke.ray_workers import RayWorkers, check_shared
+from tests.command import PROGRAM, Command
+from tests.many_clips import write_many
+from tests.test_many import QUICK, contents, run
+from tests.test_workers import crashing, square
+
+pytestmark = pytest.mark.skipif(os.name == "nt", reason="signals of Unix")
+
+
+@pytest.fixture
+def needs_ray() -> None:
+    pytest.importorskip("ray", reason="the extra `ray` is not installed")
+
+
+def test_without_ray_one_line_says_what_to_install(
+    d3ke: Command, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setitem(sys.modules, "ray", None)
+    with pytest.raises(OptionError, match=r"pip install d3ke\[ray\]"):
+        RayWorkers(lambda: square, tmp_path, "local")
+
+
+def test_a_folder_that_is_not_shared_is_told(tmp_path: Path) -> None:
+    with pytest.raises(D3keError, match=r"not the same folder on .* that all machines share"):
+        check_shared(tmp_path / ".ray-token")
+    (tmp_path / ".ray-token").touch()
+    check_shared(tmp_path / ".ray-token")
+
+
+@pytest.mark.slow
+def test_jobs_whose_worker_is_killed_are_done_by_another(needs_ray: None, tmp_path: Path) -> None:
+    deaths = tmp_path / "deaths"
+    deaths.mkdir()
+    out = tmp_path / "out"
+    told: list[int] = []
+    with RayWorkers(partial(crashing, deaths, 1), out, "local", 2) as workers:
+        assert sorted(workers.map(range(12), told.append)) == [n * n for n in range(12)]
+        assert len(list(out.iterdir())) == 1  # what tells workers that the folder is shared
+        given_up = partial(crashing, deaths, 99)
+        with (
+            RayWorkers(given_up, out, "local", 2) as others,
+            pytest.raises(D3keError, match="died of it 4 times"),
+        ):
+            list(others.map(range(6), told.append))
+        with RayWorkers(given_up, out, "local", 2) as others:
+            lost = others.map([2, 3, 4], told.append, lambda job, _: -job)
+            assert sorted(lost) == [-3, 4, 16]
+    assert sum(told[:12]) == 12
+    assert not out.exists()
+
+
+def ray_workers(parent: int) -> Iterator[int]:
+    """The processes that do jobs in the Ray of a process."""
+    parents, names = {}, {}
+    for folder in Path("/proc").glob("[0-9]*"):
+        try:
+            stat = (folder / "stat").read_text()
+            names[int(folder.name)] = (folder / "cmdline").read_bytes()
+        except OSError:
+            continue
+        parents[int(folder.name)] = int(stat.rpartition(")")[2].split()[1])
+    for process, name in names.items():
+        above = process
+        while above in parents and above != parent:
+            above = parents[above]
+        if above == parent and name.startswith(b"ray::_run"):
+            yield process
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="looks for processes in /proc")
+def test_every_clip_is_done_once_though_a_worker_is_killed(needs_ray: None, tmp_path: Path) -> None:
+    clips = write_many(tmp_path / "clips", 8, broken=1)
+    killed, alone = tmp_path / "killed", tmp_path / "alone"
+    arguments = ["predict", *map(str, clips), "-o", str(killed), *QUICK, "--json"]
+    command = [sys.executable, "-c", PROGRAM, *arguments, "--ray", "local", "--workers", "2"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as running:
+        victims: list[int] = []
+        while running.poll() is None and not (victims and list(killed.glob("*.npz"))):
+            victims = list(ray_workers(running.pid))
+            time.sleep(0.02)
+        os.kill(victims[0], signal.SIGKILL)
+        told, error = running.communicate(timeout=300)
+    assert running.returncode == 1
+    records = [json.loads(line) for line in told.splitlines()]
+    assert [one["clip"] for one in records] == [str(clip) for clip in clips]
+    assert [line for line in error.splitlines() if not line.startswith(b"note: ")] == [
+        f"error: {records[-1]['error']}".encode()
+    ]
+    assert run("predict", *clips, "-o", alone, *QUICK).status == 1
+    assert contents(killed) == contents(alone)
+    assert list(killed.glob(".*")) == []
