@@ -136,8 +136,8 @@ def _spread(
 
 def _show(result: "PredictResult", progress: RichProgress, as_json: bool) -> None:
     if as_json:
-        names = ("clip", "outputs", "frames", "seconds", "assumed", "observed", "warnings")
-        names += ("quality",)
+        names = ["clip", "outputs", "frames", "seconds", "assumed", "observed", "warnings"]
+        names.append("quality")
         show_json({name: getattr(result, name) for name in names})
         return
     show_result("\n".join(str(path) for path in result.outputs.values()))

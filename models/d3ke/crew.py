@@ -3,19 +3,16 @@
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import Protocol, TypeVar
+from typing import Protocol
 
 from d3ke.ray_workers import RayWorkers
 from d3ke.workers import Advance, Job, Lost, Result, Work, Workers, cores
 
-Some = TypeVar("Some", contravariant=True)
-Become = TypeVar("Become", covariant=True)
 
-
-class Crew(Protocol[Some, Become]):
+class Crew(Protocol[Job, Result]):
     """What does jobs while its context lasts."""
 
-    def __enter__(self) -> "Crew[Some, Become]":
+    def __enter__(self) -> "Crew[Job, Result]":
         """Begin."""
 
     def __exit__(
@@ -27,8 +24,8 @@ class Crew(Protocol[Some, Become]):
         """End, whatever is still being done."""
 
     def map(
-        self, jobs: Sequence[Some], advance: Advance, lost: "Lost[Some, Become] | None" = None
-    ) -> Iterator[Become]:
+        self, jobs: Sequence[Job], advance: Advance, lost: "Lost[Job, Result] | None" = None
+    ) -> Iterator[Result]:
         """The results as they come, in any order: see Workers.map."""
 
 

@@ -24,21 +24,21 @@ class Shard(NamedTuple):
     """One of several equal parts of the clips, counted from 1: what this machine does."""
 
     number: int
-    count: int
+    parts: int
 
     @staticmethod
     def of(text: str) -> "Shard":
         """From "I/N". Raises OptionError where it is none."""
         found = re.fullmatch(r"(\d+)/(\d+)", text.strip())
         shard = Shard(int(found[1]), int(found[2])) if found else Shard(0, 0)
-        if not 1 <= shard.number <= shard.count:
+        if not 1 <= shard.number <= shard.parts:
             raise OptionError(f"--shard {text}: give I/N, the I-th of N parts, as 1/4.")
         return shard
 
     def part(self, clips: Sequence["ClipJob"]) -> list["ClipJob"]:
         """Every N-th clip, sorted by path: the order in which they were named does not matter."""
         by_path = sorted(clips, key=lambda job: os.fspath(job.clip))
-        return by_path[self.number - 1 :: self.count]
+        return by_path[self.number - 1 :: self.parts]
 
 
 class Spread(NamedTuple):

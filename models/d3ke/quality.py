@@ -1,9 +1,9 @@
 """Quality: what a clip is like to measure from, before any angle, and what to film again.
 
-Limits of height, blur, hidden limbs and cut-off ones come from `python -m tests.benchmarks.quality`,
+Limits of height, blur, hidden and cut-off limbs come from `python -m tests.benchmarks.quality`,
 which spoils good clips step by step: up to the first limit angles stay as they are (within 0.1 deg
 over the lower limb), past the second they are clearly worse. Angles themselves bear six frames a
-second, gaps and a swaying camera; those limits are of what is lost besides.
+second, gaps and a swaying camera: those limits are of what is lost besides.
 """
 
 from collections.abc import Callable, Iterator, Sequence

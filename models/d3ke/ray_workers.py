@@ -12,7 +12,7 @@ import secrets
 import socket
 import warnings
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, Generic
 
@@ -29,13 +29,16 @@ from d3ke.workers import (
     attempted,
     cores,
     result_of,
+    setting,
     single_threaded,
 )
 
 LOCAL = "local"  # the address of a Ray that is started for this command, and ends with it
 MOST_RETRIES = 3  # Ray's own default: machines of a cluster come and go
 MOST_WAITING = 1000  # jobs in Ray's hands at a time: what waits there costs memory
-STATISTICS = "RAY_USAGE_STATS_ENABLED"
+# Ray's own switches: nothing is sent anywhere, and what it says of dead workers is not put among
+# our results on stdout.
+QUIET = {"RAY_USAGE_STATS_ENABLED": "0", "RAY_DEDUP_LOGS_SKIP_REGEX": ".*"}
 POLL_S = 0.5  # how soon Ctrl-C is heard while nothing is done
 
 _works: dict[str, Any] = {}  # in a worker: what does the jobs of a run
@@ -132,7 +135,7 @@ class RayWorkers(Generic[Job, Result]):
         if self._ray.is_initialized():
             return
         local: dict[str, Any] = {"num_cpus": self.count or cores(), "include_dashboard": False}
-        with single_threaded(), warnings.catch_warnings(), _no_statistics():
+        with single_threaded(), setting(QUIET), warnings.catch_warnings():
             warnings.simplefilter("ignore")
             try:
                 self._ray.init(
@@ -151,7 +154,8 @@ class RayWorkers(Generic[Job, Result]):
 
 def _loaded() -> Any:
     try:
-        import ray
+        with setting(QUIET):
+            import ray
     except ImportError as error:
         raise OptionError("--ray needs Ray: pip install d3ke[ray].") from error
     return ray
@@ -173,7 +177,8 @@ def _work_of(run: str, start: bytes, token: Path) -> "Work[Any, Any]":
             os.chdir(here)
         _works.clear()
         _works[run] = begin()
-    return _works[run]
+    work: Work[Any, Any] = _works[run]
+    return work
 
 
 def check_shared(token: Path) -> None:
@@ -186,20 +191,6 @@ def check_shared(token: Path) -> None:
             f"{token.parent}: not the same folder on {socket.gethostname()}, a machine of Ray's. "
             "Its workers read clips and write results there: name folders that all machines share."
         )
-
-
-@contextmanager
-def _no_statistics() -> Iterator[None]:
-    """A Ray that is started in the block sends nothing anywhere."""
-    before = os.environ.get(STATISTICS)
-    os.environ[STATISTICS] = "0"
-    try:
-        yield
-    finally:
-        if before is None:
-            del os.environ[STATISTICS]
-        else:
-            os.environ[STATISTICS] = before
 
 
 def _in_short(error: Exception) -> str:

@@ -10,7 +10,7 @@ import os
 import signal
 import sys
 import traceback
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from functools import partial
 from multiprocessing.connection import Connection, wait
@@ -267,8 +267,15 @@ def cores() -> int:
 @contextmanager
 def single_threaded() -> Iterator[None]:
     """Processes that are started in the block calculate and draw with one thread each."""
-    before = {name: os.environ.get(name) for name in THREADS}
-    os.environ.update(dict.fromkeys(THREADS, "1"))
+    with setting(dict.fromkeys(THREADS, "1")):
+        yield
+
+
+@contextmanager
+def setting(variables: Mapping[str, str]) -> Iterator[None]:
+    """Variables of the environment for processes and libraries that are started in the block."""
+    before = {name: os.environ.get(name) for name in variables}
+    os.environ.update(variables)
     try:
         yield
     finally:

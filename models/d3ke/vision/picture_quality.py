@@ -53,7 +53,7 @@ def _blur_along(patch: NDArray[np.float32], axis: int) -> float:
     kernel = (1, BLUR_KERNEL) if axis == 0 else (BLUR_KERNEL, 1)  # OpenCV: width, height
     steps = np.abs(np.diff(patch, axis=axis))
     left = np.abs(np.diff(cv2.blur(patch, kernel), axis=axis))
-    total, lost = float(steps.sum()), float(np.maximum(0, steps - left).sum())
+    total, lost = float(np.sum(steps)), float(np.sum(np.maximum(0, steps - left)))
     return 1 - lost / total if total else 1.0
 
 
