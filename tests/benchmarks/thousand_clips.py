@@ -145,7 +145,8 @@ def whole(clips: Sequence[Path], out: Path, weights: str) -> Iterator[str]:
         f"exit code {done.status}; {done.pace:.2f} clips/s"
     )
     named = [Path(clip).name for clip in done.failed]
-    yield f"each told once and in order: {[one['clip'] for one in done.told] == list(map(str, clips))}"
+    in_order = [one["clip"] for one in done.told] == list(map(str, clips))
+    yield f"each told once and in order: {in_order}"
     yield f"broken ones: {', '.join(named[:4])} and {max(0, len(named) - 4)} more"
     tenth = max(1, len(done.peaks) // 10)
     shown = ", ".join(f"{done.peaks[n]:.0f}" for n in range(tenth - 1, len(done.peaks), tenth))
