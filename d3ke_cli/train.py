@@ -70,7 +70,7 @@ def train(
 # What says something of pictures alone.
 FOR_IMAGES = (
     "temporal", "stage", "recipe", "epochs", "temporal_steps", "seed", "size", "window",
-    "pretrained", "backbone_weights", "only", "coordinates", "scale_groups", "marker_weights",
+    "pretrained", "backbone_weights", "coordinates", "scale_groups", "marker_weights",
     "motions", "wardrobe",
 )  # fmt: skip
 
@@ -91,18 +91,21 @@ def _landmarks(run: Path, told: dict[str, Any], progress: RichProgress) -> "Trai
     from d3ke.network.device import choose_device
     from d3ke.skeleton import default_model
     from d3ke.train import Trained, train_landmarks
+    from d3ke.train_uncertainty import train_uncertainty
     from d3ke.training.landmarks import LandmarkConfig
+    from d3ke.training.uncertainty import UncertaintyConfig
 
+    doubts = _only_uncertainty(told)
     names = ("steps", "batch", "learning_rate", "record_share", "save_every", "workers")
     config = replace(
-        LandmarkConfig(
+        (UncertaintyConfig if doubts else LandmarkConfig)(
             seed=told["synthetic"],
             precision=told["precision"].value,
             device=choose_device(told["device"]),
         ),
         **_given(told, names),
     )
-    best = train_landmarks(
+    best = (train_uncertainty if doubts else train_landmarks)(
         run,
         told["data"][0],
         default_model(),
@@ -112,11 +115,24 @@ def _landmarks(run: Path, told: dict[str, Any], progress: RichProgress) -> "Trai
         init=told["init"],
         progress=progress,
     )
-    return Trained({"landmarks": best}, {"landmarks": config.steps})
+    what = "uncertainty" if doubts else "landmarks"
+    return Trained({what: best}, {what: config.steps})
+
+
+def _only_uncertainty(told: dict[str, Any]) -> bool:
+    """Whether of a landmark network the head alone learns that says how far off answers are."""
+    only = told["only"]
+    if only not in (cli.Only.ALL, cli.Only.UNCERTAINTY):
+        raise OptionError(f"--only {only} is for backbones that see pictures.")
+    if only is cli.Only.UNCERTAINTY and told["init"] is None:
+        raise OptionError("--only uncertainty needs --init: a landmark network that is trained.")
+    return only is cli.Only.UNCERTAINTY
 
 
 def _images(run: Path, told: dict[str, Any], progress: RichProgress) -> "Trained":
     """Train an image network."""
+    if told["only"] is cli.Only.UNCERTAINTY:
+        raise OptionError("--only uncertainty is for --backbone landmarks.")
     for name in ("records", "record_share"):
         if told[name] is not None:
             raise OptionError(f"--{name.replace('_', '-')} is for --backbone landmarks.")

@@ -49,6 +49,7 @@ class Only(StrEnum):
     ALL = "all"
     HEAD = "head"
     TEMPORAL = "temporal"
+    UNCERTAINTY = "uncertainty"
 
 
 class Precision(StrEnum):
@@ -140,7 +141,12 @@ Init = Annotated[
     typer.Option("--init", metavar="WEIGHTS", help="A run to start from. [default: none]"),
 ]
 OnlyPart = Annotated[
-    Only, typer.Option("--only", help="What learns, the rest stays as it is: for little data.")
+    Only,
+    typer.Option(
+        "--only",
+        help="What learns, the rest stays as it is: for little data. Of landmarks: uncertainty, "
+        "how far off answers are.",
+    ),
 ]
 Coordinates = Annotated[
     str | None,

@@ -23,7 +23,12 @@ def network_of(config: D3KEConfig, osim: OsimModel) -> D3KE:
     return ImageD3KE(config, osim)
 
 
-def fused(landmarks: D3KE, pictures: D3KE, shares: Mapping[str, float]) -> FusedD3KE:
+def fused(
+    landmarks: D3KE,
+    pictures: D3KE,
+    shares: Mapping[str, float],
+    widths: Mapping[str, float] | None = None,
+) -> FusedD3KE:
     """Two networks as one, see FusedD3KE.
 
     Raises D3keError for networks of other kinds, of two skeletons, or shares that are none.
@@ -34,4 +39,4 @@ def fused(landmarks: D3KE, pictures: D3KE, shares: Mapping[str, float]) -> Fused
         raise D3keError("the first network of a fusion works from landmarks, this one doesn't.")
     if not isinstance(pictures, ImageD3KE):
         raise D3keError("the second network of a fusion works from pictures, this one doesn't.")
-    return FusedD3KE(landmarks, pictures, shares)
+    return FusedD3KE(landmarks, pictures, shares, widths)

@@ -120,6 +120,7 @@ def _fusion(path: Path, told: Mapping[str, Any], osim: OsimModel | None) -> D3KE
     try:
         parts = told["fusion"]
         names, shares = (parts["landmarks"], parts["pictures"]), dict(parts["shares"])
+        widths = dict(parts.get("widths", {}))
     except (KeyError, TypeError) as error:
         raise D3keError(
             f"{path}: no fusion of two networks ({error}). Under `fusion` give landmarks, pictures "
@@ -129,7 +130,7 @@ def _fusion(path: Path, told: Mapping[str, Any], osim: OsimModel | None) -> D3KE
     found = [own if own.exists() else name for own, name in zip(beside, names, strict=True)]
     landmarks, pictures = (load_weights(source, osim) for source in found)
     try:
-        return fused(landmarks, pictures, shares).eval()
+        return fused(landmarks, pictures, shares, widths).eval()
     except D3keError as error:
         raise D3keError(f"{path}: {error}") from error
 

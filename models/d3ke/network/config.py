@@ -34,6 +34,7 @@ class D3KEConfig:
     window, stride: frames, of a window and between windows at inference. rate_hz: of the frames.
     bounds: rad, of each predicted coordinate. priors: rad, of the others where not 0.
     scale_groups: which body scales are one, see ScaleGroup; a landmark network has its own.
+    uncertainty: width of a landmark network's head that says how far off answers are, 0 for none.
     """
 
     skeleton_sha256: str
@@ -50,6 +51,7 @@ class D3KEConfig:
     priors: Mapping[str, float] = field(default_factory=dict)
     size: int = 0
     scale_groups: Sequence[Mapping[str, Any]] = ()
+    uncertainty: int = 0
 
     def to_dict(self) -> dict[str, Any]:
         """As JSON would hold it."""

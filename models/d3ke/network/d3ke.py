@@ -21,12 +21,15 @@ class Answer(NamedTuple):
     """What a network says of windows of frames.
 
     q: (B, T, K) rad, the root's six are 0; root: (B, T, 3, 3) pelvis in the camera,
-    x_cam = root x_pelvis; scales: (B, N, 3), or (B, T, N, 3) where each frame has its own.
+    x_cam = root x_pelvis; scales: (B, N, 3), or (B, T, N, 3) where each frame has its own;
+    log_sigma: (B, T, K) the logarithm of how far off q is, rad, before it is calibrated, NaN where
+    not predicted; None where a network does not say.
     """
 
     q: Tensor
     root: Tensor
     scales: Tensor
+    log_sigma: Tensor | None = None
 
 
 class D3KE(nn.Module):
@@ -46,6 +49,11 @@ class D3KE(nn.Module):
     def predicted(self) -> Tensor:
         """Which coordinates are predicted, (K',)."""
         return self.coordinates.predicted
+
+    @property
+    def tells_std(self) -> bool:
+        """Whether it says how far off its coordinates are."""
+        return False
 
     def told(self) -> dict[str, Any]:
         """What it is built from, as JSON would hold it."""

@@ -30,11 +30,18 @@ class FusedD3KE(D3KE):
     """A landmark network, one for pictures, and how much of each coordinate is the latter's."""
 
     shares: Tensor
+    widths: Tensor | None
 
     def __init__(
-        self, landmarks: LandmarkD3KE, pictures: "ImageD3KE", shares: Mapping[str, float]
+        self,
+        landmarks: LandmarkD3KE,
+        pictures: "ImageD3KE",
+        shares: Mapping[str, float],
+        widths: Mapping[str, float] | None = None,
     ) -> None:
         """shares: from 0 to 1, by coordinate; the others are the landmark network's alone.
+
+        widths: how uncertain each coordinate is beside what the landmark network says alone.
 
         Raises D3keError for networks of two skeletons, and for shares of what either of them does
         not predict, or that are none.
@@ -49,6 +56,14 @@ class FusedD3KE(D3KE):
                 raise D3keError(f"a share of {share} of {name}: {self._of_both(both)}")
         of_each = [shares.get(name, 0.0) for name in self.osim.coordinate_names]
         self.register_buffer("shares", torch.tensor(of_each, dtype=torch.float64))
+        beside = [(widths or {}).get(name, 1.0) for name in self.osim.coordinate_names]
+        measured = torch.tensor(beside, dtype=torch.float64) if widths else None
+        self.register_buffer("widths", measured)
+
+    @property
+    def tells_std(self) -> bool:
+        """Whether it says how far off its coordinates are."""
+        return self.widths is not None and self.landmarks.tells_std
 
     def told(self) -> dict[str, Any]:
         """What it is built from, as JSON would hold it."""
@@ -64,7 +79,9 @@ class FusedD3KE(D3KE):
         """
         difference = by_pictures.q - values_at(when, time, by_landmarks.q)
         q = by_landmarks.q + self.shares.cpu().numpy() * values_at(time, when, difference)
-        return by_landmarks._replace(q=q)
+        std = by_landmarks.q_std
+        known = std is not None and self.widths is not None
+        return by_landmarks._replace(q=q, q_std=std * self.widths.cpu().numpy() if known else None)
 
     @staticmethod
     def _of_both(names: set[str]) -> str:

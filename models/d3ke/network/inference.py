@@ -27,13 +27,24 @@ class Regression(NamedTuple):
 
     q: (T, K) rad, the root's six are 0; root: (T, 3, 3) pelvis in the camera,
     x_cam = root x_pelvis; scales: (N, 3); observed: (K,) whether a coordinate was predicted
-    rather than taken from a prior.
+    rather than taken from a prior; q_std: (T, K) rad, NaN where not predicted, such that q +- 1.645
+    of it covers 90 %, or None where the network does not say.
     """
 
     q: Array
     root: Array
     scales: Array
     observed: NDArray[np.bool_]
+    q_std: Array | None = None
+
+
+class _Mean(NamedTuple):
+    """Of windows: q (G, K), root (G, 3, 3), scales (N, 3), log_sigma (G, K) or None."""
+
+    q: Array
+    root: Array
+    scales: Array
+    log_sigma: Array | None
 
 
 def regress(
@@ -50,12 +61,14 @@ def regress(
     model = model.to(device)
     grid, landmarks, valid = on_grid(track, camera, model.config.rate_hz)
     gravity = torch.tensor([0.0, 1.0, 0.0] if down is None else down, dtype=torch.float32)
-    q, root, scales = _windows_mean(model, landmarks.to(device), valid.to(device), gravity)
+    mean = _windows_mean(model, landmarks.to(device), valid.to(device), gravity)
+    sigma = mean.log_sigma
     return Regression(
-        q=values_at(track.time, grid, clamped(model, q)),
-        root=rotations_at(track.time, grid, root),
-        scales=scales.astype(np.float64),
+        q=values_at(track.time, grid, clamped(model, mean.q)),
+        root=rotations_at(track.time, grid, mean.root),
+        scales=mean.scales.astype(np.float64),
         observed=observed(model),
+        q_std=None if sigma is None else model.q_std(values_at(track.time, grid, sigma)),
     )
 
 
@@ -80,8 +93,8 @@ def on_grid(track: PersonTrack, camera: Camera, rate_hz: float) -> tuple[Array, 
 
 def _windows_mean(
     model: LandmarkD3KE, landmarks: Tensor, valid: Tensor, down: Tensor
-) -> tuple[Array, Array, Array]:
-    """Weighted mean over windows: q (G, K), root (G, 3, 3), scales (N, 3).
+) -> _Mean:
+    """Weighted mean over windows.
 
     A window counts most in its middle, and as much as it has seen of the person: what a network
     says of empty frames must not dilute what it says of seen ones.
@@ -91,19 +104,28 @@ def _windows_mean(
     middle = torch.minimum(ramp, length - ramp)
     names = len(model.osim.coordinate_names)
     q, root = torch.zeros(frames, names), torch.zeros(frames, 3, 3)
+    sigma, tells = torch.zeros(frames, names), False
     total, scales, shares = torch.zeros(frames), torch.zeros(len(model.osim.bodies), 3), 0.0
     for starts, answer in _answers(model, landmarks, valid, down, length):
-        for start, row_q, row_root, row_scales in zip(starts, *answer, strict=True):
+        tells = answer.log_sigma is not None
+        for place, start in enumerate(starts):
             part = slice(start, start + length)
             share = max(float(valid[part].float().mean()), LEAST_SHARE)
             weight = share * middle
-            q[part] += weight[:, None] * row_q
-            root[part] += weight[:, None, None] * row_root
+            q[part] += weight[:, None] * answer.q[place]
+            root[part] += weight[:, None, None] * answer.root[place]
             total[part] += weight
-            scales += share * row_scales
+            if answer.log_sigma is not None:
+                sigma[part] += weight[:, None] * answer.log_sigma[place]
+            scales += share * answer.scales[place]
             shares += share
     root = roma.special_procrustes(root)
-    return (q / total[:, None]).numpy(), root.numpy(), (scales / shares).numpy()
+    return _Mean(
+        q=(q / total[:, None]).numpy(),
+        root=root.numpy(),
+        scales=(scales / shares).numpy(),
+        log_sigma=(sigma / total[:, None]).numpy().astype(np.float64) if tells else None,
+    )
 
 
 def _answers(
@@ -120,7 +142,7 @@ def _answers(
             masks = torch.stack([valid[s : s + length] for s in chosen])
             window = LandmarkWindow(rows, down.to(rows).expand(len(chosen), 3), masks)
             answer = model.both_ways(window)
-            yield chosen, Answer(*(part.cpu() for part in answer))
+            yield chosen, Answer(*(None if part is None else part.cpu() for part in answer))
 
 
 def clamped(model: D3KE, q: Array) -> Array:

@@ -4,8 +4,10 @@
 - The embedded default: light enough for a CPU, and trained on what others saw in real pictures.
 """
 
+import numpy as np
 import roma
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from d3ke.errors import D3keError
@@ -15,6 +17,7 @@ from d3ke.network.landmarks import LandmarkEncoder, LandmarkWindow
 from d3ke.network.mirror import coordinate_signs, mirror_root, swap_of
 from d3ke.network.temporal import TEMPORAL
 from d3ke.network.transition import FACING, ROOT, rotation_of
+from d3ke.network.uncertainty import UncertaintyHead
 from d3ke.skeleton.osim import OsimModel
 
 LOG_SCALE_RANGE = 0.5  # scales lie within 1/1.65 and 1.65 of the model's own size
@@ -39,15 +42,27 @@ class LandmarkD3KE(D3KE):
         self.frame_head = nn.Linear(config.width, len(self.predicted) + ROOT)
         self.scale_head = nn.Linear(config.width, int(groups.max()) + 1)
         self._start_neutral()
+        self.uncertainty = (
+            UncertaintyHead(config.width, config.uncertainty, len(self.predicted))
+            if config.uncertainty
+            else None
+        )
 
     def forward(self, window: LandmarkWindow) -> Answer:
         """Coordinates, pelvis orientation and body scales of a window."""
-        features, views = self.encoder(window)
-        features = self.temporal(features, window.valid)
+        return self.answer(*self.features(window), window.valid)
+
+    def answer(self, features: Tensor, views: Tensor, valid: Tensor) -> Answer:
+        """What the heads say of features (B, T, width); views, valid: of the window."""
         raw = self.frame_head(features).float()
         q = self.coordinates.q(torch.tanh(raw[..., ROOT:]))
         root = views.transpose(-1, -2) @ rotation_of(raw[..., :ROOT])
-        return Answer(q, root, self._scales(features, window.valid))
+        return Answer(q, root, self._scales(features, valid), self._log_sigma(features))
+
+    def features(self, window: LandmarkWindow) -> tuple[Tensor, Tensor]:
+        """What the heads see, (B, T, width), and the virtual cameras (B, T, 3, 3)."""
+        features, views = self.encoder(window)
+        return self.temporal(features, window.valid), views
 
     def both_ways(self, window: LandmarkWindow) -> Answer:
         """The mean of the answer and of the mirrored answer to the mirrored window."""
@@ -56,13 +71,37 @@ class LandmarkD3KE(D3KE):
         q = mirrored.q[..., swap_of(names)] * coordinate_signs(names).to(mirrored.q)
         scales = mirrored.scales[:, swap_of(self.osim.body_names)]
         root = roma.special_procrustes(straight.root + mirror_root(mirrored.root))
-        return Answer((straight.q + q) / 2, root, (straight.scales + scales) / 2)
+        sigma = straight.log_sigma
+        if sigma is not None and mirrored.log_sigma is not None:
+            sigma = (sigma + mirrored.log_sigma[..., swap_of(names)]) / 2
+        return Answer((straight.q + q) / 2, root, (straight.scales + scales) / 2, sigma)
+
+    @property
+    def tells_std(self) -> bool:
+        """Whether it says how far off its coordinates are."""
+        return self.uncertainty is not None and self.uncertainty.calibrated
+
+    def q_std(self, log_sigma: NDArray[np.float64]) -> NDArray[np.float64] | None:
+        """Standard deviations (T, K), rad, of what the head says; None where it can't be known."""
+        if self.uncertainty is None or not self.uncertainty.calibrated:
+            return None
+        std = np.exp(log_sigma)
+        std[:, self.predicted.cpu().numpy()] *= self.uncertainty.factor.double().cpu().numpy()
+        return std
 
     def _scales(self, features: Tensor, valid: Tensor) -> Tensor:
         weight = valid.unsqueeze(2).to(features.dtype)
         pooled = (features * weight).sum(dim=1) / weight.sum(dim=1).clamp(min=1)
         logs = LOG_SCALE_RANGE * torch.tanh(self.scale_head(pooled).float())
         return torch.exp(logs[:, self.scale_group])  # (B, N, 3)
+
+    def _log_sigma(self, features: Tensor) -> Tensor | None:
+        """What the head says of all coordinates, NaN for those that are not predicted."""
+        if self.uncertainty is None:
+            return None
+        sizes = self.uncertainty(features)
+        nothing = sizes.new_full((*sizes.shape[:2], len(self.osim.coordinate_names)), torch.nan)
+        return nothing.index_copy(2, self.predicted, sizes)
 
     def _start_neutral(self) -> None:
         """Begin at coordinates of 0, an upright pelvis that faces the camera, scales of 1."""
