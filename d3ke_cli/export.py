@@ -41,7 +41,7 @@ def export(
     to: Annotated[
         str,
         typer.Option(
-            "--to", metavar="FORMATS", help="Formats, with commas: mot, trc, osim, c3d, csv."
+            "--to", metavar="FORMATS", help="Formats, with commas: mot, trc, osim, c3d, csv, std."
         ),
     ] = FORMATS,
     model: Annotated[

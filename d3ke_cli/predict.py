@@ -50,8 +50,8 @@ def predict(
 ) -> ExitStatus:
     """Turn videos of a person into OpenSim files.
 
-    Writes for each clip the motion (.mot), markers (.trc), the scaled model (.osim) and all of
-    it unfiltered (.npz).
+    Writes for each clip the motion (.mot), how far off it may be (_std.sto), markers (.trc), the
+    scaled model (.osim) and all of it unfiltered (.npz).
     """
     if fov is not None and calibration is not None:
         raise OptionError("--fov and --calibration both tell of the lens. Give one of them.")

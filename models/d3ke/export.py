@@ -17,19 +17,20 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from d3ke.errors import OptionError
+from d3ke.errors import D3keError, OptionError
 from d3ke.motion import filters
 from d3ke.motion.c3d import write_c3d
 from d3ke.motion.markers import MarkerData
 from d3ke.motion.motion import Motion
 from d3ke.motion.names import common, to_family
 from d3ke.motion.opensim_files import write_markers, write_motion
-from d3ke.outputs import replacing_all, stem_of, with_suffixes
+from d3ke.outputs import STD, replacing_all, stem_of, with_suffixes
 from d3ke.posing import posed
 from d3ke.prediction import Prediction
 from d3ke.progress import Progress, Silent
 from d3ke.skeleton.kinematics import SkeletalModel
 from d3ke.skeleton.osim import OsimModel
+from d3ke.std_file import in_names_of, std_of, write_std
 
 Array = NDArray[np.float64]
 
@@ -68,11 +69,15 @@ class Sampling:
 
 
 class Result(NamedTuple):
-    """What can be written: a motion and its markers, both with gaps, on a scaled model."""
+    """What can be written: a motion and its markers, both with gaps, on a scaled model.
+
+    std: how far off the motion may be, where that is known.
+    """
 
     motion: Motion
     markers: MarkerData
     osim: OsimModel
+    std: Motion | None = None
 
 
 class Export(NamedTuple):
@@ -108,9 +113,16 @@ def export(
     if "mot" in targets:
         warnings += gap_warnings(found)
     result = sampled(found, sampling)
+    if STD in targets and result.std is None:
+        raise D3keError(
+            f"{source}: holds no uncertainty, for its weights told none. Leave out {STD}, or "
+            "predict the clip with others."
+        )
     if model is not None:
         result = result._replace(
-            motion=to_family(result.motion, model), osim=scaled_like(found, model)
+            motion=to_family(result.motion, model),
+            osim=scaled_like(found, model),
+            std=result.std and in_names_of(result.std, model),
         )
         warnings += _left_out(found, model)
     for warning in warnings:
@@ -131,7 +143,8 @@ def sampled(prediction: Prediction, sampling: Sampling) -> Result:
     if len(raw.time) > 1:
         raw = raw.resampled(raw.rate_hz, LONGEST_GAP_S).lowpassed(sampling.filter_hz)
     motion = raw.at(grid, LONGEST_GAP_S)
-    return Result(motion, _markers(prediction, motion), prediction.model())
+    std = std_of(prediction, motion)
+    return Result(motion, _markers(prediction, motion), prediction.model(), std)
 
 
 def bridged(motion: Motion) -> Motion:
@@ -193,7 +206,13 @@ WRITERS: dict[str, Callable[[Path, Result], None]] = {
     "osim": lambda path, result: result.osim.write(path),
     "c3d": lambda path, result: write_c3d(path, result.markers),
     "csv": lambda path, result: result.motion.to_frame().to_csv(path),
+    STD: lambda path, result: write_std(path, _known_std(result)),
 }
+
+
+def _known_std(result: Result) -> Motion:
+    assert result.std is not None  # who writes it has looked
+    return result.std
 
 
 def write_files(paths: Mapping[str, Path], result: Result) -> None:

@@ -11,6 +11,7 @@ from pathlib import Path
 from d3ke.errors import D3keError, OptionError
 
 SUFFIXES = ("mot", "trc", "osim", "c3d", "csv", "npz")
+STD = "std"  # the format whose file is NAME_std.sto
 
 
 def is_file_name(output: Path) -> bool:
@@ -45,7 +46,8 @@ def names_of(clips: Iterable[Path]) -> list[str]:
 def with_suffixes(stem: Path, suffixes: Iterable[str]) -> dict[str, Path]:
     """The path of each format."""
     # not Path.with_suffix: a stem may hold dots
-    return {suffix: stem.with_name(f"{stem.name}.{suffix}") for suffix in suffixes}
+    ends = {suffix: "_std.sto" if suffix == STD else f".{suffix}" for suffix in suffixes}
+    return {suffix: stem.with_name(f"{stem.name}{end}") for suffix, end in ends.items()}
 
 
 def check_writable(target: Path) -> None:

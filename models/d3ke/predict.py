@@ -26,7 +26,7 @@ from d3ke.network.device import choose_device
 from d3ke.network.fused import LOOKS_HZ, FusedD3KE
 from d3ke.network.inference import Regression, regress
 from d3ke.network.landmark_network import LandmarkD3KE
-from d3ke.outputs import check_writable, replacing_all, stem_of, with_suffixes
+from d3ke.outputs import STD, check_writable, replacing_all, stem_of, with_suffixes
 from d3ke.place import Placement, place, standing_height, up_in_camera
 from d3ke.posing import posed
 from d3ke.predict_options import PredictOptions
@@ -43,6 +43,9 @@ from d3ke.vision.person import PersonTrack, track_person
 from d3ke.vision.sampled_video import SampledVideo
 from d3ke.vision.tracking import Finder
 from d3ke.vision.video import Video
+
+
+WRITTEN = ("mot", "osim", "trc", STD)
 
 
 class Scene(NamedTuple):
@@ -94,8 +97,8 @@ def predict_clip(
     """Predict a clip and write .npz, .mot, .osim and .trc: all or none of them.
 
     output: a .mot, beside which the others are put, or a folder. model, finder: the network and
-    BlazePose, where many clips are predicted; by default they are loaded. With options.overlay,
-    NAME_overlay.mp4 too.
+    BlazePose, where many clips are predicted; by default they are loaded. With weights that tell
+    how far off they are, NAME_std.sto too; NAME_overlay.mp4 and NAME.html where options say so.
     Raises D3keError for what cannot be read, seen or written.
     """
     clip, options, progress = Path(clip), options or PredictOptions(), progress or Silent()
@@ -103,13 +106,15 @@ def predict_clip(
     for target in targets.values():
         check_writable(target)
     model = model or load_weights(options.weights)
+    if not model.tells_std:
+        del targets[STD]
     if options.resume and is_done(targets, key_of(clip, options.told(), model)):
         return _result(clip, targets, Prediction.load(targets["npz"]), skipped=True)
     prediction = predict(clip, options, model, progress, finder)
     result = sampled(prediction, Sampling(options.rate_hz, options.filter_hz))
     with replacing_all(targets) as paths:
         prediction.save(paths["npz"])
-        write_files({suffix: paths[suffix] for suffix in ("mot", "osim", "trc")}, result)
+        write_files({suffix: paths[suffix] for suffix in WRITTEN if suffix in paths}, result)
         if options.overlay:
             write_overlay(clip, prediction, paths["overlay"], progress)
         if options.report:
@@ -196,13 +201,13 @@ def in_ground(seen: Seen, osim: OsimModel, options: PredictOptions) -> Predictio
     pose = posed(skeleton, placement.q, placement.scales)
     mass_ratio = (placement.height_m / _base_height(skeleton)) ** 2
     scaled = osim.scaled(placement.scales, mass_of(osim, mass_ratio))
-    unknown = _out_of_sight(track)
-    for values in (placement.q, pose.markers, pose.joints):
+    unknown, q_std = _out_of_sight(track), seen.regression.q_std
+    for values in (placement.q, pose.markers, pose.joints, *(() if q_std is None else (q_std,))):
         values[unknown] = np.nan
     return Prediction(
         time=track.time,
         q=placement.q,
-        q_std=None,
+        q_std=q_std,
         observed=seen.regression.observed,
         scales=placement.scales,
         markers=pose.markers,
@@ -284,7 +289,7 @@ def _tilt_warnings(prediction: Prediction, options: PredictOptions) -> list[str]
 def _targets(clip: Path, output: Path, options: PredictOptions) -> dict[str, Path]:
     stem = stem_of(output, clip.absolute().stem)
     # the .npz last: where it lies with the right key, all the others do
-    targets = with_suffixes(stem, ("mot", "osim", "trc"))
+    targets = with_suffixes(stem, WRITTEN)
     if options.overlay:
         targets["overlay"] = stem.with_name(f"{stem.name}_overlay.mp4")
     if options.report:
@@ -300,7 +305,7 @@ def _result(
         clip=clip,
         outputs={
             name: targets[name]
-            for name in ("mot", "osim", "trc", "npz", "overlay", "report")
+            for name in (*WRITTEN, "npz", "overlay", "report")
             if name in targets
         },
         frames=len(prediction.time),

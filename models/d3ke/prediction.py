@@ -27,7 +27,8 @@ class Prediction:
     """One clip's motion in ground, at the times of the frames that were looked at.
 
     time: (T,) s. q: (T, K) rad or m, NaN where the person was out of sight for long. q_std: the
-    same shape, or None where the weights tell no uncertainty. observed: (K,) False where a
+    same shape, rad, such that the filtered q +- 1.645 q_std covers 90 %, NaN where not known (the
+    pelvis, what was not observed); None where the weights tell no uncertainty. observed: (K,) False where a
     coordinate is the prior's and was not measured. scales: (N, 3). markers, joints: (T, M, 3),
     (T, J, 3) m. ground_from_camera: (4, 4). camera_matrix: (3, 3), camera_distortion: (5,),
     image_size: (2,) px. landmarks: (T, 33, 7) and boxes: (T, 4), see PersonTrack. osim: the scaled
@@ -111,6 +112,8 @@ class Prediction:
             "markers": (frames, len(self.marker_names), 3),
             "joints": (frames, len(self.joint_names), 3),
         }
+        if self.q_std is not None:
+            shapes["q_std"] = shapes["q"]
         for name, shape in shapes.items():
             found = np.shape(getattr(self, name))
             if found != shape:

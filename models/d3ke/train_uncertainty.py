@@ -111,7 +111,9 @@ def _calibrate(path: Path, held_out: BatchStream, batches: int) -> None:
         "on": "held-out windows, before the filter",
         "people": len(np.unique(errors.people)),
     }
-    story = {name: value for name, value in told.items() if name not in {"schema_version", "config"}}
+    story = {
+        name: value for name, value in told.items() if name not in {"schema_version", "config"}
+    }
     save_weights(path, model, story)
 
 

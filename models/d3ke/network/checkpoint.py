@@ -104,13 +104,22 @@ def shipped_weights() -> list[str]:
 
 
 def save_fusion(
-    path: Path, landmarks: str, pictures: str, shares: Mapping[str, float], story: Mapping[str, Any]
+    path: Path,
+    landmarks: str,
+    pictures: str,
+    shares: Mapping[str, float],
+    story: Mapping[str, Any],
+    widths: Mapping[str, float] | None = None,
 ) -> None:
     """Write a fusion (.json) of two networks, each named as load_weights takes it.
 
-    shares: see FusedD3KE. Paths are relative to the file.
+    shares, widths: see FusedD3KE. Paths are relative to the file.
     """
-    parts = {"landmarks": landmarks, "pictures": pictures, "shares": dict(shares)}
+    parts: dict[str, Any] = {
+        "landmarks": landmarks, "pictures": pictures, "shares": dict(shares)
+    }  # fmt: skip
+    if widths:
+        parts["widths"] = dict(widths)
     told = {"schema_version": SCHEMA, "fusion": parts, **story}
     with replacing(path) as temporary:
         temporary.write_text(json.dumps(told, indent=2) + "\n", encoding="utf-8")

@@ -91,9 +91,7 @@ def on_grid(track: PersonTrack, camera: Camera, rate_hz: float) -> tuple[Array, 
     return grid, torch.from_numpy(landmarks), torch.from_numpy(valid)
 
 
-def _windows_mean(
-    model: LandmarkD3KE, landmarks: Tensor, valid: Tensor, down: Tensor
-) -> _Mean:
+def _windows_mean(model: LandmarkD3KE, landmarks: Tensor, valid: Tensor, down: Tensor) -> _Mean:
     """Weighted mean over windows.
 
     A window counts most in its middle, and as much as it has seen of the person: what a network
