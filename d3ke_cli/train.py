@@ -1,6 +1,5 @@
 """d3ke train: data sets, or synthetic people, become weights."""
 
-from dataclasses import replace
 from inspect import signature
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -74,6 +73,8 @@ FOR_IMAGES = (
     "motions", "wardrobe",
 )  # fmt: skip
 
+FOR_LANDMARKS = ("steps", "batch", "learning_rate", "record_share", "save_every", "workers")
+
 
 def _landmarks(run: Path, told: dict[str, Any], progress: RichProgress) -> "Trained":
     """Train the landmark network."""
@@ -95,28 +96,23 @@ def _landmarks(run: Path, told: dict[str, Any], progress: RichProgress) -> "Trai
     from d3ke.training.landmarks import LandmarkConfig
     from d3ke.training.uncertainty import UncertaintyConfig
 
-    doubts = _only_uncertainty(told)
-    names = ("steps", "batch", "learning_rate", "record_share", "save_every", "workers")
-    config = replace(
-        (UncertaintyConfig if doubts else LandmarkConfig)(
-            seed=told["synthetic"],
-            precision=told["precision"].value,
-            device=choose_device(told["device"]),
-        ),
-        **_given(told, names),
+    figures = {
+        "seed": told["synthetic"],
+        "precision": told["precision"].value,
+        "device": choose_device(told["device"]),
+        **_given(told, FOR_LANDMARKS),
+    }
+    what = run, told["data"][0], default_model()
+    how = {name: told[name] for name in ("records", "resume", "init")} | {"progress": progress}
+    if _only_uncertainty(told):
+        doubts = UncertaintyConfig(**figures)
+        return Trained(
+            {"uncertainty": train_uncertainty(*what, doubts, **how)}, {"uncertainty": doubts.steps}
+        )
+    config = LandmarkConfig(**figures)
+    return Trained(
+        {"landmarks": train_landmarks(*what, config, **how)}, {"landmarks": config.steps}
     )
-    best = (train_uncertainty if doubts else train_landmarks)(
-        run,
-        told["data"][0],
-        default_model(),
-        config,
-        records=told["records"],
-        resume=told["resume"],
-        init=told["init"],
-        progress=progress,
-    )
-    what = "uncertainty" if doubts else "landmarks"
-    return Trained({what: best}, {what: config.steps})
 
 
 def _only_uncertainty(told: dict[str, Any]) -> bool:

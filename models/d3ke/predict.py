@@ -44,7 +44,6 @@ from d3ke.vision.sampled_video import SampledVideo
 from d3ke.vision.tracking import Finder
 from d3ke.vision.video import Video
 
-
 WRITTEN = ("mot", "osim", "trc", STD)
 
 
@@ -202,7 +201,8 @@ def in_ground(seen: Seen, osim: OsimModel, options: PredictOptions) -> Predictio
     mass_ratio = (placement.height_m / _base_height(skeleton)) ** 2
     scaled = osim.scaled(placement.scales, mass_of(osim, mass_ratio))
     unknown, q_std = _out_of_sight(track), seen.regression.q_std
-    for values in (placement.q, pose.markers, pose.joints, *(() if q_std is None else (q_std,))):
+    q_std = None if q_std is None else np.where(unknown[:, None], np.nan, q_std)
+    for values in (placement.q, pose.markers, pose.joints):
         values[unknown] = np.nan
     return Prediction(
         time=track.time,
@@ -303,11 +303,7 @@ def _result(
     names, observed = prediction.coordinate_names, prediction.observed
     return PredictResult(
         clip=clip,
-        outputs={
-            name: targets[name]
-            for name in (*WRITTEN, "npz", "overlay", "report")
-            if name in targets
-        },
+        outputs={n: targets[n] for n in (*WRITTEN, "npz", "overlay", "report") if n in targets},
         frames=len(prediction.time),
         seconds=float(np.ptp(prediction.time)),
         assumed=dict(prediction.meta["assumed"]),

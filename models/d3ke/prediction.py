@@ -28,11 +28,11 @@ class Prediction:
 
     time: (T,) s. q: (T, K) rad or m, NaN where the person was out of sight for long. q_std: the
     same shape, rad, such that the filtered q +- 1.645 q_std covers 90 %, NaN where not known (the
-    pelvis, what was not observed); None where the weights tell no uncertainty. observed: (K,) False where a
-    coordinate is the prior's and was not measured. scales: (N, 3). markers, joints: (T, M, 3),
-    (T, J, 3) m. ground_from_camera: (4, 4). camera_matrix: (3, 3), camera_distortion: (5,),
-    image_size: (2,) px. landmarks: (T, 33, 7) and boxes: (T, 4), see PersonTrack. osim: the scaled
-    model's XML. meta: versions, options, what was assumed, warnings.
+    pelvis, what was not observed); None where the weights tell no uncertainty. observed: (K,)
+    False where a coordinate is the prior's and was not measured. scales: (N, 3). markers, joints:
+    (T, M, 3), (T, J, 3) m. ground_from_camera: (4, 4). camera_matrix: (3, 3), camera_distortion:
+    (5,), image_size: (2,) px. landmarks: (T, 33, 7) and boxes: (T, 4), see PersonTrack. osim: the
+    scaled model's XML. meta: versions, options, what was assumed, warnings.
     """
 
     time: NDArray[np.float64]

@@ -58,9 +58,9 @@ def std_of(prediction: Prediction, motion: Motion) -> Motion | None:
 def in_names_of(std: Motion, osim: OsimModel) -> Motion:
     """The same of another model's coordinates; those that it does not have are left out."""
     renamed = to_names(std, osim.coordinate_names, family_of_model(osim))
-    there = np.isfinite(renamed.q).all(axis=0)
-    kept = [name for name, is_there in zip(renamed.names, there, strict=True) if is_there]
-    return replace(chosen := renamed.select(kept), q=np.abs(chosen.q))
+    there = np.flatnonzero(np.isfinite(renamed.q).all(axis=0))
+    known = renamed.select(renamed.names[index] for index in there)
+    return replace(known, q=np.abs(known.q))
 
 
 def write_std(path: Path, std: Motion) -> None:

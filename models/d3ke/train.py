@@ -86,6 +86,7 @@ def train_landmarks(
         raise D3keError(
             f"--init {init}: weights of a network that works from pictures, not landmarks alone."
         )
+    model.forget_uncertainty()  # of a network that is about to change
     model = model.to(config.device)
     stream = landmark_stream(data, records, osim, config, progress)
     stage = LandmarkStage(model, config, stream, held_out)

@@ -23,7 +23,7 @@ import numpy as np
 import pandas as pd
 import torch
 
-from d3ke.evaluate import group_of
+from d3ke.agreement import GROUPS, wrapped
 from d3ke.export import FILTER_HZ, LONGEST_GAP_S
 from d3ke.motion.motion import Motion
 from d3ke.network.checkpoint import DEFAULT, load_weights, save_fusion, save_weights, story_of
@@ -62,7 +62,7 @@ def judged(model: FusedD3KE, clip: Watched, *, alone: bool = False) -> Judged:
     for index, name in enumerate(names):
         if name in truth.names and found.observed[index]:
             true[:, index] = truth.column(name)
-    error = np.remainder(motion.q - true + np.pi, 2 * np.pi) - np.pi
+    error = wrapped(motion.q - true)
     std = values_at(motion.time, clip.track.time, found.q_std)
     return Judged(error[near], np.where(np.isfinite(error), std, np.nan)[near])
 
@@ -140,10 +140,11 @@ def table(clips: Sequence[Judged], names: Sequence[str]) -> pd.DataFrame:
 
 def with_groups(rows: pd.DataFrame) -> pd.DataFrame:
     """The same with means over groups of coordinates and over all."""
-    groups = pd.Series([group_of(f"{n}_r") or group_of(n) for n in rows.index], index=rows.index)
-    means = rows.groupby(groups).mean()
-    means.loc["all"] = rows.mean()
-    found = pd.concat([rows, means.rename(index=lambda name: f"mean {name}")])
+    means = {
+        f"mean {group}": rows.loc[[n for n in rows.index if n in names or f"{n}_r" in names]].mean()
+        for group, names in GROUPS.items()
+    }
+    found = pd.concat([rows, pd.DataFrame(means | {"mean all": rows.mean()}).T])
     found["narrower %"] = 100 * (1 - found["width deg"] / found["constant deg"])
     return found
 
@@ -201,8 +202,9 @@ def main() -> None:
     model = network(given.weights, given.landmarks)
     if given.calibrate:
         folder = films(given.folder, "valid", given.seeds[0], given.clips, given.data)
-        clips = rendered(folder)[: given.clips]
-        known = list(watched(clips, model.pictures, given.folder / "kept"))
+        known = list(
+            watched(rendered(folder)[: given.clips], model.pictures, given.folder / "kept")
+        )
         model = calibrate(model, known)
         save(model, given.landmarks or "landmarks", len(known), given.calibrate)
     tables = {}
@@ -211,9 +213,8 @@ def main() -> None:
         for what, alone in (("fused", False), ("landmarks", True)):
             found = [judged(model, clip, alone=alone) for clip in clips]
             tables[title, what] = table(found, names)
-            print(
-                f"\n## {title}, {what}: {len(clips)} clips, {sum(len(f.errors) for f in found)} frames\n"
-            )
+            frames = sum(len(clip.errors) for clip in found)
+            print(f"\n## {title}, {what}: {len(clips)} clips, {frames} frames\n")
             print(tables[title, what].round(1).to_string())
     if given.csv:
         pd.concat(tables, names=["clips", "weights", "coordinate"]).round(2).to_csv(given.csv)

@@ -84,8 +84,7 @@ def _watch(clip: Path, pictures: ImageD3KE, path: Path) -> None:
     video = Video(clip)
     camera, track = camera_of(video), track_person(video)
     when, said = looked_at(pictures, video, track, camera, rate_hz=LOOKS_HZ)
-    arrays = {key: np.asarray(getattr(track, key)) for key in TRACK}
+    arrays: dict[str, Any] = {key: np.asarray(getattr(track, key)) for key in TRACK}
+    arrays |= {"when": when, "by_pictures": said.q, "K": camera.K, "distortion": camera.distortion}
     with replacing(path) as temporary, temporary.open("wb") as file:
-        np.savez_compressed(
-            file, when=when, by_pictures=said.q, K=camera.K, distortion=camera.distortion, **arrays
-        )
+        np.savez_compressed(file, **arrays)

@@ -28,6 +28,7 @@ SCHEMA = 1
 FUSION = ".json"
 STAGES = ("temporal", "frame", "")  # folders of a run, the last to be trained first
 BEST = "best.safetensors"
+COARSE = "uncertainty."  # whose numbers are exact enough in 8 bits
 STEP = ".step"  # behind the name of 8-bit weights: what a step of theirs is worth
 
 
@@ -35,11 +36,13 @@ def save_weights(path: Path, model: D3KE, story: Mapping[str, Any], *, bits: int
     """Write PATH (.safetensors) and PATH.json beside it.
 
     story: what to tell of the weights: data, licence, training stages, figures. bits: 32, 16, or 8
-    for matrices and kernels (the rest is kept in 16).
+    for matrices and kernels (the rest is kept in 16). Those of a head that tells sizes of errors
+    are kept in 8 with 16, too.
     """
     tensors: dict[str, Tensor] = {}
     for name, value in model.state_dict().items():
-        tensors |= _packed(name, value.detach().cpu(), bits)
+        coarse = bits < 32 and name.startswith(COARSE)
+        tensors |= _packed(name, value.detach().cpu(), 8 if coarse else bits)
     told = {"schema_version": SCHEMA, "config": model.config.to_dict(), **story}
     with replacing(path) as temporary:
         temporary.write_bytes(save(tensors))

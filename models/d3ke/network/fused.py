@@ -79,9 +79,10 @@ class FusedD3KE(D3KE):
         """
         difference = by_pictures.q - values_at(when, time, by_landmarks.q)
         q = by_landmarks.q + self.shares.cpu().numpy() * values_at(time, when, difference)
-        std = by_landmarks.q_std
-        known = std is not None and self.widths is not None
-        return by_landmarks._replace(q=q, q_std=std * self.widths.cpu().numpy() if known else None)
+        std, widths = by_landmarks.q_std, self.widths
+        if std is not None:
+            std = None if widths is None else std * widths.cpu().numpy()
+        return by_landmarks._replace(q=q, q_std=std)
 
     @staticmethod
     def _of_both(names: set[str]) -> str:

@@ -140,7 +140,9 @@ def _answers(
             masks = torch.stack([valid[s : s + length] for s in chosen])
             window = LandmarkWindow(rows, down.to(rows).expand(len(chosen), 3), masks)
             answer = model.both_ways(window)
-            yield chosen, Answer(*(None if part is None else part.cpu() for part in answer))
+            sigma = answer.log_sigma
+            on_cpu = [part.cpu() for part in answer[:3]]
+            yield chosen, Answer(*on_cpu, None if sigma is None else sigma.cpu())
 
 
 def clamped(model: D3KE, q: Array) -> Array:

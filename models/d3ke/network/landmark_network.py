@@ -4,6 +4,8 @@
 - The embedded default: light enough for a CPU, and trained on what others saw in real pictures.
 """
 
+from dataclasses import replace
+
 import numpy as np
 import roma
 import torch
@@ -85,7 +87,7 @@ class LandmarkD3KE(D3KE):
         """Standard deviations (T, K), rad, of what the head says; None where it can't be known."""
         if self.uncertainty is None or not self.uncertainty.calibrated:
             return None
-        std = np.exp(log_sigma)
+        std: NDArray[np.float64] = np.exp(log_sigma)
         std[:, self.predicted.cpu().numpy()] *= self.uncertainty.factor.double().cpu().numpy()
         return std
 
@@ -94,6 +96,11 @@ class LandmarkD3KE(D3KE):
         pooled = (features * weight).sum(dim=1) / weight.sum(dim=1).clamp(min=1)
         logs = LOG_SCALE_RANGE * torch.tanh(self.scale_head(pooled).float())
         return torch.exp(logs[:, self.scale_group])  # (B, N, 3)
+
+    def forget_uncertainty(self) -> None:
+        """Take the head away that says how far off this network's answers are."""
+        self.uncertainty = None
+        self.config = replace(self.config, uncertainty=0)
 
     def _log_sigma(self, features: Tensor) -> Tensor | None:
         """What the head says of all coordinates, NaN for those that are not predicted."""

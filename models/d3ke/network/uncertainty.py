@@ -35,12 +35,10 @@ class UncertaintyHead(nn.Module):
 
     def __init__(self, width: int, hidden: int, coordinates: int) -> None:
         super().__init__()
-        self.layers = nn.Sequential(
-            nn.Linear(width, hidden), nn.GELU(), nn.Linear(hidden, coordinates)
-        )
+        last = nn.Linear(hidden, coordinates)
+        self.layers = nn.Sequential(nn.Linear(width, hidden), nn.GELU(), last)
         self.register_buffer("factor", torch.full((coordinates,), torch.nan))
         with torch.no_grad():
-            last = self.layers[-1]
             last.weight.mul_(0.1)
             last.bias.fill_(math.log(math.radians(FIRST_GUESS_DEG)))
 
