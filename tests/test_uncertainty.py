@@ -93,7 +93,7 @@ def test_a_head_learns_how_noisy_what_it_sees_is() -> None:
         error = torch.distributions.Laplace(0.0, true.exp()).sample()
         loss = laplace_loss(error, head(features)).mean()
         optimizer.zero_grad()
-        loss.backward()  # type: ignore[no-untyped-call]
+        loss.backward()
         optimizer.step()
     features = torch.randn(512, 8, 4)
     found = head(features).detach()

@@ -190,7 +190,7 @@ def sets(given: argparse.Namespace, model: FusedD3KE) -> Iterator[tuple[str, lis
     """What is judged, by name."""
     judges = films(given.folder, "test", given.seeds[1], given.clips, given.data)
     unseen = rendered(judges)[: given.clips]
-    yield "unseen synthetic people", list(watched(unseen, model.pictures, given.folder / "kept"))
+    yield "unseen synthetic people", list(watched(unseen, model.pictures, judges / "kept"))
     for title, recordings in SETS.items():
         clips = filmed(given.data, *recordings)
         yield title, list(watched(clips, model.pictures, given.folder / "kept"))
@@ -202,9 +202,8 @@ def main() -> None:
     model = network(given.weights, given.landmarks)
     if given.calibrate:
         folder = films(given.folder, "valid", given.seeds[0], given.clips, given.data)
-        known = list(
-            watched(rendered(folder)[: given.clips], model.pictures, given.folder / "kept")
-        )
+        shown = rendered(folder)[: given.clips]
+        known = list(watched(shown, model.pictures, folder / "kept"))
         model = calibrate(model, known)
         save(model, given.landmarks or "landmarks", len(known), given.calibrate)
     tables = {}

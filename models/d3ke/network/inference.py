@@ -140,9 +140,10 @@ def _answers(
             masks = torch.stack([valid[s : s + length] for s in chosen])
             window = LandmarkWindow(rows, down.to(rows).expand(len(chosen), 3), masks)
             answer = model.both_ways(window)
-            sigma = answer.log_sigma
-            on_cpu = [part.cpu() for part in answer[:3]]
-            yield chosen, Answer(*on_cpu, None if sigma is None else sigma.cpu())
+            on_cpu = {
+                name: part.cpu() for name, part in answer._asdict().items() if part is not None
+            }
+            yield chosen, Answer(**on_cpu)
 
 
 def clamped(model: D3KE, q: Array) -> Array:

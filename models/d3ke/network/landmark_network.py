@@ -108,7 +108,8 @@ class LandmarkD3KE(D3KE):
             return None
         sizes = self.uncertainty(features)
         nothing = sizes.new_full((*sizes.shape[:2], len(self.osim.coordinate_names)), torch.nan)
-        return nothing.index_copy(2, self.predicted, sizes)
+        told: Tensor = nothing.index_copy(2, self.predicted, sizes)
+        return told
 
     def _start_neutral(self) -> None:
         """Begin at coordinates of 0, an upright pelvis that faces the camera, scales of 1."""
