@@ -341,7 +341,8 @@ def test_one_bad_clip_of_three_is_told_and_the_others_are_done(d3ke: Command, fo
     records = [json.loads(text) for text in done.out.splitlines()]
     assert [record["clip"] for record in records] == ["a.mp4", "b.mp4", "c.mp4"]
     assert set(records[1]) == {"clip", "error"}
-    written = {f"out/{name}.{suffix}" for name in "ac" for suffix in ("mot", "osim", "trc", "npz")}
+    ends = (".mot", ".osim", ".trc", ".npz", "_std.sto")
+    written = {f"out/{name}{end}" for name in "ac" for end in ends}
     assert files(folder) - {"good.mot", "good.trc", "a.mp4", "b.mp4", "c.mp4"} == written
 
 

@@ -28,7 +28,7 @@ from d3ke.export import FILTER_HZ, LONGEST_GAP_S
 from d3ke.motion.motion import Motion
 from d3ke.network.checkpoint import DEFAULT, load_weights, save_fusion, save_weights, story_of
 from d3ke.network.fused import FusedD3KE
-from d3ke.network.inference import Array, regress, values_at
+from d3ke.network.inference import Array, Regression, regress, values_at
 from d3ke.network.landmark_network import LandmarkD3KE
 from d3ke.network.uncertainty import NORMAL_90, SHARE
 from d3ke.train_uncertainty import Errors, factors_of
@@ -50,6 +50,11 @@ def judged(model: FusedD3KE, clip: Watched, *, alone: bool = False) -> Judged:
     if not alone:
         by_pictures = found._replace(q=clip.by_pictures)
         found = model.mixed(clip.track.time, found, clip.when, by_pictures)
+    return error_of(model, clip, found)
+
+
+def error_of(model: FusedD3KE, clip: Watched, found: Regression) -> Judged:
+    """How far off the .mot of a regression would be, and how far it says it is."""
     assert found.q_std is not None
     names = model.osim.coordinate_names
     flags = tuple(coordinate.rotational for coordinate in model.osim.coordinates)

@@ -104,7 +104,7 @@ def _windows_mean(model: LandmarkD3KE, landmarks: Tensor, valid: Tensor, down: T
     q, root = torch.zeros(frames, names), torch.zeros(frames, 3, 3)
     sigma, tells = torch.zeros(frames, names), False
     total, scales, shares = torch.zeros(frames), torch.zeros(len(model.osim.bodies), 3), 0.0
-    for starts, answer in _answers(model, landmarks, valid, down, length):
+    for starts, answer in answers_of_windows(model, landmarks, valid, down, length):
         tells = answer.log_sigma is not None
         for place, start in enumerate(starts):
             part = slice(start, start + length)
@@ -126,7 +126,7 @@ def _windows_mean(model: LandmarkD3KE, landmarks: Tensor, valid: Tensor, down: T
     )
 
 
-def _answers(
+def answers_of_windows(
     model: LandmarkD3KE, landmarks: Tensor, valid: Tensor, down: Tensor, length: int
 ) -> Iterator[tuple[list[int], Answer]]:
     """Batches of windows' first frames and answers, on the CPU."""
