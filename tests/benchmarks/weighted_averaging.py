@@ -23,11 +23,11 @@ from d3ke.network.inference import (
     LEAST_SHARE,
     Array,
     Regression,
+    answers_of_windows,
     clamped,
     on_grid,
     regress,
     values_at,
-    answers_of_windows,
 )
 from d3ke.network.landmark_network import LandmarkD3KE
 from d3ke.network.landmarks import LandmarkWindow
