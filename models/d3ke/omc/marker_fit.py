@@ -13,9 +13,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from d3ke.omc.joint_twists import JointTwists
 from d3ke.skeleton.frames import GROUND
 from d3ke.skeleton.function_bank import FunctionBank
+from d3ke.skeleton.joint_twists import JointTwists
 from d3ke.skeleton.kinematics import SkeletalModel, coupler_stages
 from d3ke.skeleton.osim import OsimModel
 
