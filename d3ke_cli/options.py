@@ -165,3 +165,10 @@ ShardOf = Annotated[
         "clips. [default: all]",
     ),
 ]
+Refine = Annotated[
+    bool,
+    typer.Option(
+        "--refine",
+        help="Fit the whole clip to the picture, the floor and gravity; finds the camera's tilt.",
+    ),
+]

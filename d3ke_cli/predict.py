@@ -43,6 +43,7 @@ def predict(
     overlay: cli.Overlay = False,
     report: cli.Report = False,
     resume: cli.Resume = False,
+    refine: cli.Refine = False,
     workers: cli.PredictWorkers = None,
     ray: cli.Ray = None,
     shard: cli.ShardOf = None,
@@ -80,6 +81,7 @@ def predict(
         overlay=overlay,
         report=report,
         resume=resume,
+        refine=refine,
     )
     progress = RichProgress()
     if output == STDOUT:

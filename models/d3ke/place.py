@@ -43,7 +43,8 @@ class Placement(NamedTuple):
 
     q: (T, K) rad or m, the root's six set. root: (T, 4, 4) pelvis in ground. scales: (N, 3), made
     metric. ground_from_camera: (4, 4). height_m: standing height of the scaled body. floor: what
-    the floor was taken from. tilt: the camera's, by balance; None if nobody stands.
+    the floor was taken from. tilt: the camera's, by balance; None if nobody stands. stands: (T, P)
+    which of FEET stand.
     """
 
     q: Array
@@ -53,6 +54,7 @@ class Placement(NamedTuple):
     height_m: float
     floor: Floor
     tilt: Tilt | None
+    stands: NDArray[np.bool_]
 
 
 class Points(NamedTuple):
@@ -93,9 +95,9 @@ def place(
     root[:, :3, :3], root[:, :3, 3] = regression.root, path
     ground = ground_from_camera(track.time[track.seen], root[track.seen], up, floor.height_m)
     q = np.array(regression.q, float)
-    q[:, :6] = _root_coordinates(skeleton, ground @ root, track)
+    q[:, :6] = root_coordinates(skeleton, ground @ root, track)
     tilt = tilt_by_balance(track.time, points.mass_center, points.soles, stands, up, standing_m)
-    return Placement(q, ground @ root, scales, ground, standing_m, floor, tilt)
+    return Placement(q, ground @ root, scales, ground, standing_m, floor, tilt, stands)
 
 
 def up_in_camera(pitch_deg: float) -> Array:
@@ -145,7 +147,7 @@ def ground_from_camera(time: Array, root: Array, up: Array, floor_m: float) -> A
     return transform
 
 
-def _root_coordinates(skeleton: SkeletalModel, root: Array, track: PersonTrack) -> Array:
+def root_coordinates(skeleton: SkeletalModel, root: Array, track: PersonTrack) -> Array:
     """The root joint's coordinates, (T, 6), its turns without jumps of a whole circle.
 
     Turns are counted where the person is seen: what the network dreams up between is no motion.

@@ -33,6 +33,7 @@ from d3ke.predict_options import PredictOptions
 from d3ke.prediction import Prediction
 from d3ke.progress import Progress, Silent
 from d3ke.quality import judge, poor_ones
+from d3ke.refine import gravity_found, refined
 from d3ke.report.overlay import write_overlay
 from d3ke.report.page import write_prediction_page
 from d3ke.result_key import is_done, key_of, weights_hash
@@ -197,6 +198,9 @@ def in_ground(seen: Seen, osim: OsimModel, options: PredictOptions) -> Predictio
     placement = place(
         seen.regression, track, camera, skeleton, options.height_m, options.pitch_deg or 0.0
     )
+    if options.refine:
+        known = options.pitch_deg is not None
+        placement = refined(placement, seen.regression.observed, track, camera, skeleton, known)
     pose = posed(skeleton, placement.q, placement.scales)
     mass_ratio = (placement.height_m / _base_height(skeleton)) ** 2
     scaled = osim.scaled(placement.scales, mass_of(osim, mass_ratio))
@@ -264,6 +268,8 @@ def _assumed(
         assumed["focal_length"] = f"{camera.K[0, 0]:.0f} px: {camera.source} (--fov, --calibration)"
     if options.pitch_deg is None:
         assumed["gravity"] = "the camera is level (--pitch)"
+    if options.refine:
+        assumed["gravity"] = gravity_found(placement)
     if options.height_m is None:
         assumed["height"] = f"{placement.height_m:.2f} m, as predicted (--height)"
     stands = f"where feet stand in {floor.frames} of {frames} frames"

@@ -27,6 +27,7 @@ class PredictOptions:
     rate_hz: theirs, by default the clip's. device: auto, cpu or cuda. precision: of a backbone:
     bf16, fp32, or auto: bf16 where the device computes in it. overlay: write the video with the
     skeleton, too. report: write a page of all of it, too. resume: leave alone what is done already.
+    refine: fit the whole clip to the picture, the floor and gravity.
     Raises OptionError for what no camera or person could be.
     """
 
@@ -44,6 +45,7 @@ class PredictOptions:
     overlay: bool = False
     report: bool = False
     resume: bool = False
+    refine: bool = False
 
     def __post_init__(self) -> None:
         if self.height_m is not None and not HEIGHTS_M[0] <= self.height_m <= HEIGHTS_M[1]:
