@@ -172,3 +172,12 @@ Refine = Annotated[
         help="Fit the whole clip to the picture, the floor and gravity; finds the camera's tilt.",
     ),
 ]
+Neutral = Annotated[
+    str | None,
+    typer.Option(
+        "--neutral",
+        metavar="CLIP|SECONDS",
+        help="Where the person stands still and straight: another clip, or seconds of this one, "
+        "A-B or T. What hips, knees and ankles seem bent by then is taken off.",
+    ),
+]

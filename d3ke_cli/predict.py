@@ -44,6 +44,7 @@ def predict(
     report: cli.Report = False,
     resume: cli.Resume = False,
     refine: cli.Refine = False,
+    neutral: cli.Neutral = None,
     workers: cli.PredictWorkers = None,
     ray: cli.Ray = None,
     shard: cli.ShardOf = None,
@@ -64,6 +65,7 @@ def predict(
     given = [name for name, value in spread.items() if value is not None]
     if given and (output == STDOUT or output.suffix in cli.WRITTEN):
         raise OptionError(f"{', '.join(given)}: for many clips. Name a folder with -o.")
+    from d3ke.neutral import read_neutral
     from d3ke.predict_options import PredictOptions
 
     wanted = PredictOptions(
@@ -82,6 +84,7 @@ def predict(
         report=report,
         resume=resume,
         refine=refine,
+        neutral=read_neutral(neutral) if neutral is not None else None,
     )
     progress = RichProgress()
     if output == STDOUT:

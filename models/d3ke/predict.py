@@ -1,7 +1,7 @@
 """Predict: clips in, motions in OpenSim's ground out, with the files that hold them."""
 
 import os
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -26,6 +26,7 @@ from d3ke.network.device import choose_device
 from d3ke.network.fused import LOOKS_HZ, FusedD3KE
 from d3ke.network.inference import Regression, regress
 from d3ke.network.landmark_network import LandmarkD3KE
+from d3ke.neutral import Neutral, neutral_pose, spoken
 from d3ke.outputs import STD, check_writable, replacing_all, stem_of, with_suffixes
 from d3ke.place import Placement, place, standing_height, up_in_camera
 from d3ke.posing import posed
@@ -153,9 +154,15 @@ def predict(
     regression = _regressed(model, scene, (device, options.precision), heard)
     seen = Seen(track, camera, regression, video.rate_hz)
     try:
+        if options.neutral is not None:
+            neutral, words = _neutral_of(seen, model, options, heard)
+            seen = seen._replace(regression=regression._replace(q=neutral.off(regression.q)))
         prediction = in_ground(seen, model.osim, options)
     except D3keError as error:
         raise D3keError(f"{clip}: {error}") from error
+    if options.neutral is not None:
+        prediction.meta["neutral"] = neutral.told(prediction.coordinate_names)
+        prediction.meta["assumed"]["neutral"] = words
     for warning in [*gap_warnings(prediction), *_tilt_warnings(prediction, options)]:
         heard.warn(warning)
     for topic, what in prediction.meta["assumed"].items():
@@ -187,6 +194,24 @@ def _regressed(model: D3KE, scene: Scene, how: tuple[str, str], progress: Progre
         return model.mixed(scene.track.time, by_landmarks, *by_pictures)
     assert isinstance(model, ImageD3KE)
     return regress_images(model, *seen)
+
+
+def _neutral_of(
+    seen: Seen, model: D3KE, options: PredictOptions, progress: Progress
+) -> tuple[Neutral, str]:
+    """What a neutral pose shows to be errors, and that in words."""
+    plain = replace(options, neutral=None, refine=False)
+    if not isinstance(options.neutral, Path):
+        neutral = neutral_pose(in_ground(seen, model.osim, plain), options.neutral)
+        return neutral, spoken(neutral)
+    if not isinstance(options.person, str):
+        plain = replace(plain, person="largest")  # a box of this clip, not of the other one
+    standing = predict(options.neutral, plain, model, progress)
+    try:
+        neutral = neutral_pose(standing)
+    except D3keError as error:
+        raise D3keError(f"{options.neutral}: {error}") from error
+    return neutral, spoken(neutral, options.neutral)
 
 
 def in_ground(seen: Seen, osim: OsimModel, options: PredictOptions) -> Prediction:

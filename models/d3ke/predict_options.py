@@ -8,6 +8,7 @@ from d3ke.errors import OptionError
 from d3ke.export import FILTER_HZ, Sampling
 from d3ke.files import content_hash
 from d3ke.network.checkpoint import DEFAULT
+from d3ke.neutral import Span, checked_span
 from d3ke.vision.rules import Rule
 
 Precision = Literal["auto", "bf16", "fp32"]
@@ -27,7 +28,9 @@ class PredictOptions:
     rate_hz: theirs, by default the clip's. device: auto, cpu or cuda. precision: of a backbone:
     bf16, fp32, or auto: bf16 where the device computes in it. overlay: write the video with the
     skeleton, too. report: write a page of all of it, too. resume: leave alone what is done already.
-    refine: fit the whole clip to the picture, the floor and gravity.
+    refine: fit the whole clip to the picture, the floor and gravity. neutral: a clip in which the
+    person stands still, or from when to when they do so in this one, s: joints that seem bent then
+    are straight.
     Raises OptionError for what no camera or person could be.
     """
 
@@ -46,6 +49,7 @@ class PredictOptions:
     report: bool = False
     resume: bool = False
     refine: bool = False
+    neutral: Path | Span | None = None
 
     def __post_init__(self) -> None:
         if self.height_m is not None and not HEIGHTS_M[0] <= self.height_m <= HEIGHTS_M[1]:
@@ -56,14 +60,16 @@ class PredictOptions:
                 f"looks up) to {MOST_PITCH_DEG:g} (it looks down)."
             )
         Sampling(self.rate_hz, self.filter_hz)
+        if isinstance(self.neutral, tuple):
+            checked_span(self.neutral)
 
     def told(self) -> dict[str, Any]:
         """As the result tells it: files by what they hold, not by where they are."""
         told = {
             name: value for name, value in asdict(self).items() if name not in {"resume", "weights"}
         }
-        for name in ("calibration", "landmark_model"):
-            told[name] = content_hash(told[name]) if told[name] is not None else None
+        for name in ("calibration", "landmark_model", "neutral"):
+            told[name] = content_hash(told[name]) if isinstance(told[name], Path) else told[name]
         return told
 
 

@@ -76,7 +76,7 @@ def refined(
         return placement
     scaled = skeleton.osim.scaled(placement.scales)
     free = _free(scaled, observed)
-    fit = _fit(scaled, free, placement.scales, KNOWN_TILT_SD_DEG if tilt_known else TILT_SD_DEG)
+    fit = _fit(scaled, free, placement, KNOWN_TILT_SD_DEG if tilt_known else TILT_SD_DEG)
     center = fit.points(placement.q).part(fit.bodies).mean(fit.masses[None]).places[:, 0]
     clip = Clip(
         track.time,
@@ -116,8 +116,11 @@ def _free(osim: OsimModel, observed: NDArray[np.bool_]) -> dict[str, float]:
     return free
 
 
-def _fit(scaled: OsimModel, free: dict[str, float], scales: Array, tilt_deg: float) -> ClipFit:
-    """The fit for one person. scaled: their model. scales: (N, 3)."""
+def _fit(
+    scaled: OsimModel, free: dict[str, float], placement: Placement, tilt_deg: float
+) -> ClipFit:
+    """The fit for one person. scaled: their model."""
+    scales = placement.scales
     places, names = landmark_places(), scaled.body_names
     used = _used()
     bodies = np.array(places.body_index(names))[used]
@@ -125,12 +128,9 @@ def _fit(scaled: OsimModel, free: dict[str, float], scales: Array, tilt_deg: flo
     centers = np.array([body.mass_center for body in scaled.bodies])
     locations = [places.offsets_m[used] * scales[bodies], soles * scales[under], centers]
     index = [*bodies.tolist(), *under, *range(len(names))]
-    coordinates = {c.name: c for c in scaled.coordinates}
-    ranges = [coordinates[name].range for name in free]
-    ranges[:6] = [(-math.inf, math.inf)] * 6
     beliefs = Beliefs(
         coordinates=np.array(list(free.values())),
-        ranges=np.array(ranges),
+        ranges=_ranges(scaled, list(free), placement.q),
         tilt=math.radians(tilt_deg),
         landmarks=STRAYING * np.maximum(places.clip_sd_m[used], LEAST_STRAYING_M),
         soles_m=SOLES_SD_M,
@@ -138,6 +138,18 @@ def _fit(scaled: OsimModel, free: dict[str, float], scales: Array, tilt_deg: flo
     masses = np.array([body.mass_kg for body in scaled.bodies])
     points = BodyPoints(scaled, list(free), index, np.vstack(locations))
     return ClipFit(points, beliefs, len(FEET), masses)
+
+
+def _ranges(osim: OsimModel, free: list[str], q: Array) -> Array:
+    """What the fit may not go beyond, (F, 2): ranges of joints, or farther as the network says."""
+    places = [osim.coordinate_names.index(name) for name in free]
+    low, high = np.array([osim.coordinates[place].range for place in places]).T
+    low, high = (
+        np.minimum(low, q[:, places].min(axis=0)),
+        np.maximum(high, q[:, places].max(axis=0)),
+    )
+    low[:6], high[:6] = -math.inf, math.inf
+    return np.stack([low, high], axis=1)
 
 
 def _used() -> NDArray[np.intp]:
@@ -150,7 +162,7 @@ def _seen(placement: Placement, track: PersonTrack, camera: Camera) -> Seen:
     rays = camera_rays(camera, landmarks[..., :2])
     known = np.isfinite(rays).all(axis=-1) & track.seen[:, None]
     weights = np.where(known, np.nan_to_num(landmarks[..., 3]), 0.0)
-    to_camera = np.linalg.inv(placement.ground_from_camera)
+    to_camera: Array = np.linalg.inv(placement.ground_from_camera)
     return Seen(to_camera[:3, :3], to_camera[:3, 3], np.nan_to_num(rays), weights)
 
 

@@ -91,7 +91,7 @@ class ClipFit:
     def _chain(self, clip: Clip, change: Array, shared: Shared) -> Chain:
         """The normal equations about the present values."""
         beliefs = self.beliefs
-        chain = Chain(*change.shape, len(shared.flat()))
+        chain = Chain(len(change), change.shape[1], len(shared.flat()))
         chain.add_wandering(change, beliefs.coordinates**2, np.exp(-np.diff(clip.time) / WANDER_S))
         chain.add_shared(shared.flat(), self._shared_sd(clip.stands.shape[1]))
         slips = slip_weights(clip.time, clip.stands)

@@ -13,7 +13,7 @@ Flags = NDArray[np.bool_]
 
 # BlazePose's slow errors are 1 % of the person's height and last a second: frames do not tell
 # them apart, so each frame alone is believed this little.
-IMAGE_SD_M = 0.1
+IMAGE_SD_M = 0.07
 FAR = 2.0  # standard deviations: landmarks this far off count half (Cauchy)
 NEAR_DEPTH_M = 0.2  # nobody is filmed from nearer
 STANDING_SD_M = 0.03  # of a sole that stands from the floor: knees and ankles lift it
