@@ -142,25 +142,17 @@ def evaluate(
     are translated. Clips of two folders are paired by name. Networks are judged on people they
     have not seen, beside the mean pose, with 95 % intervals over people.
     """
-    table = prediction.suffix.lower() == PAIRS and reference is None and not weights
-    if not table and (reference is None) == (not weights):
-        raise typer.BadParameter("give either REF, to compare PRED with, or --weights RUN.")
     of_data = {"split": split, "stage": stage, "batch": batch, "mean_of": mean_of}
     of_pairs = {"lag": lag, "model": model, "report": report}
+    several = _checked_several(prediction, reference, bool(weights))
     for name, value in of_pairs.items() if weights else of_data.items():
         if value is not None:
             owner = "PRED and REF" if weights else "--weights"
             raise typer.BadParameter(f"--{name.replace('_', '-')} is for {owner} only.")
-    folders = [path.is_dir() for path in (prediction, reference) if path is not None]
-    if reference is not None and any(folders) and not all(folders):
-        raise typer.BadParameter("PRED and REF are two files, or two folders that exist.")
-    several = table or (reference is not None and all(folders))
-    if report is not None and report.suffix.lower() not in PAGES:
-        raise typer.BadParameter(f"{report}: a page is written as .html.")
-    if report is not None and reference is not None and reference.suffix.lower() in MARKER_FILES:
-        raise typer.BadParameter("--report is for angles: no page is written of markers.")
     if several and model is not None:
         raise typer.BadParameter("--model is for one pair: name models in a .csv of pairs.")
+    if report is not None:
+        _check_page(report, reference)
     progress = RichProgress()
     status = []
 
@@ -185,6 +177,26 @@ def evaluate(
         _show(found, output, as_json)
 
     return max(for_each([prediction], work, as_json), *status, ExitStatus.DONE)
+
+
+def _checked_several(prediction: Path, reference: Path | None, weights: bool) -> bool:
+    """Whether there are several pairs. Raises BadParameter for what does not go together."""
+    table = reference is None and prediction.suffix.lower() == PAIRS
+    if weights == (table or reference is not None):
+        raise typer.BadParameter("give either REF, to compare PRED with, or --weights RUN.")
+    if reference is None:
+        return table
+    folders = [path.is_dir() for path in (prediction, reference)]
+    if any(folders) and not all(folders):
+        raise typer.BadParameter("PRED and REF are two files, or two folders that exist.")
+    return all(folders)
+
+
+def _check_page(report: Path, reference: Path | None) -> None:
+    if report.suffix.lower() not in PAGES:
+        raise typer.BadParameter(f"{report}: a page is written as .html.")
+    if reference is not None and reference.suffix.lower() in MARKER_FILES:
+        raise typer.BadParameter("--report is for angles: no page is written of markers.")
 
 
 def _compared(

@@ -71,7 +71,7 @@ def off(motion: Motion, **shift_deg: float) -> Motion:
 
 @pytest.fixture(scope="module")
 def one() -> Evaluation:
-    true = walk(3.0)
+    true = walk(4.0)
     return evaluate(off(true, knee_angle_r=7, knee_angle_l=3, hip_flexion_l=1), true, lag=0.0)
 
 
@@ -114,7 +114,7 @@ def test_the_page_shows_the_figures_in_their_bands(one: Evaluation, page: str) -
 
 def test_curves_cycles_and_bland_altman_are_drawn_where_something_moves(page: str) -> None:
     for title in ("Curves", "Bland-Altman", "Gait cycle, mean of 2"):
-        assert page.count(f">{title}</text>") >= 1
+        assert f">{title}</text>" in page
     # Adduction is constant in this walk: told, not drawn.
     assert "<h3>hip_adduction_r" not in page
     assert re.search(r"does not move: hip_adduction_r", page)
@@ -140,7 +140,7 @@ def test_several_clips_have_their_tables_and_intervals(many: ManyEvaluation) -> 
     structure = read(evaluation_page(many, "study"))
     assert structure.row("clip 3")[1:3] == ["person 3", "walk"]
     mean = np.mean([7, 0, 1, 2, 3, 4])
-    assert structure.row("knee_angle_r")[3].startswith(f"{mean:.1f}[")  # with an interval
+    assert structure.row("knee_angle_r")[3].startswith(f"{mean:.1f} [")  # with an interval
     page = evaluation_page(many, "study")
     assert "95 % intervals of the limits, over subjects" in page
     assert "gone: no such file" in page
