@@ -19,6 +19,7 @@ from d3ke.motion.motion import Motion
 from d3ke.motion.names import common
 from d3ke.motion.opensim_files import read_motion, write_motion
 from d3ke.skeleton.default import default_model
+from d3ke.skeleton.osim import OsimModel
 from tests.made_walks import made_walk
 from tests.opensim_oracle import opensim
 
@@ -197,6 +198,21 @@ def test_a_runner_has_a_runners_strides(data_dir: Path) -> None:
     gait = find_gait(feet_of(run, default_model()))
     assert gait is not None
     assert 0.6 < np.median([s.end_s - s.start_s for s in gait.strides]) < 0.85
+
+
+@pytest.mark.parametrize("trial", ["camargo_levelground", "hamner_run200"])
+def test_a_laboratorys_own_model_has_the_same_events(trial: str, data_dir: Path) -> None:
+    """These models' knees bend negatively, and their legs are 8 and 12 % longer."""
+    folder = data_dir / "omc" / trial
+    motion = common(read_motion(folder / "ik.mot"))
+    own = find_gait(feet_of(motion, OsimModel.from_file(folder / "model_scaled.osim")))
+    ours = find_gait(feet_of(motion, default_model()))
+    assert own is not None
+    assert ours is not None
+    for side in "rl":
+        assert own.strikes[side] == pytest.approx(ours.strikes[side], abs=0.005)
+    longer = [a.length_m / b.length_m for a, b in zip(own.steps, ours.steps, strict=True)]
+    assert 1.05 < min(longer) < max(longer) < 1.15
 
 
 @pytest.mark.parametrize("clip", ["cmbbe_squats", "cmbbe_jump", "pose2sim_balancing"])

@@ -20,6 +20,7 @@ _PLANES: Mapping[str, tuple[str, ...]] = {
     FRONTAL: (
         "pelvis_list",
         "hip_adduction",
+        "knee_adduction",
         "subtalar_angle",
         "lumbar_bending",
         "neck_bending",
@@ -29,6 +30,7 @@ _PLANES: Mapping[str, tuple[str, ...]] = {
     TRANSVERSE: (
         "pelvis_rotation",
         "hip_rotation",
+        "knee_rotation",
         "lumbar_rotation",
         "neck_rotation",
         "arm_rot",
