@@ -103,9 +103,8 @@ def save(model: FusedD3KE, source: str, people: int, folder: Path) -> None:
     about = {"share": SHARE, "on": "rendered people, after the filter", "people": people}
     told = {k: v for k, v in story_of(source).items() if k not in ("schema_version", "config")}
     folder.mkdir(parents=True, exist_ok=True)
-    save_weights(
-        folder / "landmarks.safetensors", model.landmarks, told | {"calibrated": about}, bits=16
-    )
+    told |= {"what": "landmarks", "calibrated": about}
+    save_weights(folder / "landmarks.safetensors", model.landmarks, told, bits=16)
     fused = story_of(DEFAULT)
     parts, names = fused["fusion"], model.osim.coordinate_names
     assert model.widths is not None
