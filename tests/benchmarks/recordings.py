@@ -104,7 +104,8 @@ def rows(folder: Path) -> Iterator[dict[str, object]]:
                         continue
                     found, clock = filmed.recording, clock_of(one, truth)
                     seen = camera_errors(found, camera_of(one, truth))
-                    yield row | {"sync_ms": sync_error(found, clock), **seen}
+                    unsure = any("is known to" in remark for remark in filmed.remarks)
+                    yield row | {"sync_ms": sync_error(found, clock), **seen, "unsure": unsure}
 
 
 def ways(watched: list[Watched], truth: Path) -> Iterator[tuple[str, list[list[Watched]]]]:

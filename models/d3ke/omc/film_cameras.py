@@ -19,6 +19,7 @@ from d3ke.omc.sync import Sync, Trial, align, error_of, trusted
 # One camera for all trials fits each a little worse than its own does; turned by half a degree it
 # would be off by a fortieth of the height of a person at 4.5 m.
 WORSE, WORSE_OF_HEIGHT = 1.5, 0.003
+ROUNDS = 2  # of clocks by the camera, and of the camera by these
 
 Size = tuple[int, int]
 
@@ -76,15 +77,16 @@ def _alone(shot: Shot, size: Size) -> Found | D3keError:
 
 
 def _together(shots: Sequence[Shot], alone: Founds, size: Size) -> Founds:
-    """What one camera tells of all shots."""
-    first = _pooled(shots, alone, size)
-    anew = [_anew(shot, one, size, first) for shot, one in zip(shots, alone, strict=True)]
-    camera = _pooled(shots, anew, size)
+    """What one camera tells of all shots: it tells their clocks, and these tell it better."""
+    told, camera = alone, _pooled(shots, alone, size)
+    for _ in range(ROUNDS):
+        told = [_anew(shot, one, size, camera) for shot, one in zip(shots, told, strict=True)]
+        camera = _pooled(shots, told, size)
     return [
         one._replace(alignment=_seen_by(camera, one.alignment), resection=camera)
         if isinstance(one, Found)
         else one
-        for one in anew
+        for one in told
     ]
 
 
@@ -97,7 +99,7 @@ def _pooled(shots: Sequence[Shot], found: Founds, size: Size) -> Resection:
 
 
 def _anew(shot: Shot, alone: Found | D3keError, size: Size, first: Resection) -> Found | D3keError:
-    """The clocks of a shot as its camera tells them; as they were where it doesn't."""
+    """The clocks of a shot as its camera tells them; as they were where it does not."""
     if shot.clock is not None:
         return alone
     try:
