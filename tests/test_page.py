@@ -141,7 +141,7 @@ def test_the_page_says_what_a_person_should_know(prediction: Prediction) -> None
         "File &gt; Open Model, <b>a.osim</b>",
         "Load Motion, <b>a.mot</b>",
         "neck_flexion, neck_bending",
-        '<tr class="poor"><th scope="row">light</th><td>0.457 </td><td>poor</td><td>Film it</td>',
+        '<li class="poor"><b>light</b> 0.457, poor: Film it</li>',
     ):
         assert expected in words, expected
 
