@@ -40,6 +40,7 @@ def test_clocks_and_camera_are_found_together() -> None:
     assert found.resection.reprojection < 0.02
 
 
+@pytest.mark.slow
 def test_one_camera_is_found_from_all_its_trials() -> None:
     """Who stays in one place does not tell it alone."""
     walk, place = trial(doing(10), seed=10), trial(doing(11, 0.0), offset_s=-3.21, seed=11)
@@ -67,6 +68,7 @@ def test_one_trial_that_is_refused_does_not_spoil_the_others() -> None:
     assert "repeats itself" in str(other)
 
 
+@pytest.mark.slow
 def test_a_camera_that_was_turned_between_trials_is_seen_and_told() -> None:
     turn = Rotation.from_euler("y", 1.5, degrees=True).as_matrix()
     turned = replace(CAMERA, R=turn @ CAMERA.R, t=turn @ CAMERA.t)
