@@ -103,6 +103,12 @@ def test_the_page_shows_the_figures_in_their_bands(one: Evaluation, page: str) -
     ):
         assert structure.row(name)[1:3] == [band, rmse]
         assert re.search(rf'<td>{name}</td><td class="band {band}">', page)
+    # Adduction agrees, but stands still: it is not counted.
+    assert re.findall(r"<b>(\d)</b>(\w+)</div>", page)[-3:] == [
+        ("2", "acceptable"),
+        ("1", "reasonable"),
+        ("1", "misleading"),
+    ]
     knee = one.best.coordinates["knee_angle_r"]
     assert f"{knee.cmc:.2f}" in structure.row("knee_angle_r")
     assert structure.row("sagittal")[1] == f"{one.best.planes['sagittal']:.1f}"

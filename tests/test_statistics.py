@@ -333,9 +333,17 @@ def test_markers_are_aligned_as_scipy_aligns_them() -> None:
 
 
 def test_a_mirror_image_is_no_turn() -> None:
+    from scipy.spatial.transform import Rotation
+
     true = np.random.default_rng(8).normal(0, 0.4, (1, 9, 3))
+    true -= true.mean(axis=1)
     mirrored = true * [1, 1, -1]
-    assert np.nanmean(aligned_distances(mirrored, true, True)) > 0.05
+    turn, root = Rotation.align_vectors(true[0], mirrored[0])
+    rigid, scaled = (aligned_distances(mirrored, true, size)[0] for size in (False, True))
+    assert math.sqrt((rigid**2).sum()) == pytest.approx(root)
+    x, y = turn.apply(mirrored[0]), true[0]
+    size = (x * y).sum() / (x * x).sum()  # least squares, by hand
+    assert scaled == pytest.approx(np.linalg.norm(size * x - y, axis=1))
 
 
 def test_a_body_that_only_moves_is_its_mean_shape() -> None:

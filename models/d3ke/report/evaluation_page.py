@@ -76,7 +76,10 @@ def evaluation_page(found: Evaluation | ManyEvaluation, title: str = "evaluation
         whole=whole,
         frames=sum(clip.evaluation.best.frames for clip in many.clips),
         means=whole.means_frame("groups").loc["all"].to_dict(),
-        banded={b: sum(c.band == b for c in coordinates) for b in evaluation_plots.BAND_COLOURS},
+        banded={
+            name: sum(c.band == name and c.name not in still for c in coordinates)
+            for name in evaluation_plots.BAND_COLOURS
+        },
         coordinates=coordinates,
         summary=evaluation_plots.summary(
             rmse, {c.name: c.figures.own_mean_rmse for c in coordinates}
