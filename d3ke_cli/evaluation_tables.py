@@ -94,7 +94,8 @@ def many(found: "ManyEvaluation") -> str:
     """Several clips: the tables of all, a short one by activity, a line a clip."""
     whole, *parts = found.activities
     people = f" of {whole.subjects} people" if whole.subjects else ""
-    table = found.to_frame().loc[whole.name]
+    frame = found.to_frame()
+    table = frame[frame.index.get_level_values(0) == whole.name].droplevel(0)
     lines = [
         f"Errors in degrees over {len(found.clips)} clips{people}; each clip at its best lag.",
         WORDS,
