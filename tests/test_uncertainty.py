@@ -29,6 +29,7 @@ from d3ke.train import train_landmarks
 from d3ke.train_uncertainty import Errors, factors_of, train_uncertainty, with_head
 from d3ke.training.landmarks import LandmarkConfig
 from d3ke.training.uncertainty import UncertaintyConfig
+from tests.benchmarks.uncertainty import Judged, table
 from tests.command import Command
 from tests.scenes import camera_at, scene, squat
 from tests.small_data import small_data
@@ -132,6 +133,18 @@ def test_intervals_cover_new_people_nine_times_of_ten() -> None:
         factor = conformal_factor(scores[:800], people[:800])
         covered.append((scores[800:] <= factor).mean())
     assert np.mean(covered) == pytest.approx(0.91, abs=0.03)  # 0.9 to 0.9 + 1 / 41, sd 0.01
+
+
+def test_the_table_tells_coverage_and_what_a_constant_would_cost() -> None:
+    """Errors of one deviation in half of the frames, of three in the others, as is said."""
+    rng = np.random.default_rng(0)
+    std = np.full((40_000, len(NAMES)), np.nan)
+    std[:, KNEE] = np.radians(np.where(np.arange(40_000) % 2, 1.0, 3.0))
+    found = table([Judged(rng.normal(size=std.shape) * std, std)], NAMES).loc["knee_angle"]
+    assert found["covered %"] == pytest.approx(90, abs=0.5)
+    assert found["width deg"] == pytest.approx(2 * 2 * NORMAL_90, abs=0.01)
+    # 90 % of the mixture: 0.5 (P(|n| < x) + P(|n| < x / 3)) = 0.9 at x = 3.846, by bisection
+    assert found["constant deg"] == pytest.approx(2 * 3.846, abs=0.1)
 
 
 def test_left_and_right_share_a_factor_and_the_pelvis_has_none() -> None:

@@ -2,14 +2,16 @@
 
 Intervals are those of the .mot: after the usual filter, q +- 1.645 q_std. Films of synthetic people
 with BlazePose's own answers are made in FOLDER where they are not there; those who calibrate and
-those who judge share no person, and no recorded motion. The cmbbe clips are development clips,
-balancing is report only. `constant` is the width of an interval that is always the same and covers
-as much, chosen on those who judge: a constant could not do better.
+those who judge share no person, and no recorded motion; of these the landmark network has learnt
+from some, performed by others. The cmbbe clips are development clips, balancing is report only.
+`constant` is the width of an interval that is always the same and covers as much, chosen on those
+who judge: a constant could not do better.
 
     python -m tests.benchmarks.uncertainty FOLDER [--clips 60] [--seeds 11 12] [--data FOLDER]
         [--weights NAME] [--landmarks RUN] [--calibrate OUT] [--csv FILE]
 
---landmarks: a run of d3ke train --only uncertainty, in place of the fusion's landmark network.
+--landmarks: a run of d3ke train --only uncertainty, in place of the fusion's landmark network. The
+    shipped one: --backbone landmarks --synthetic 77 --init landmarks --steps 400 --batch 32.
 --calibrate: write both weights anew, with factors from the people of the first seed.
 """
 

@@ -114,11 +114,10 @@ def main() -> None:
                 led = found._replace(q=q_of(by, clip, weighing.windows))
                 said = found._replace(q=clip.by_pictures)
                 mixed = model.mixed(clip.track.time, led, clip.when, said)
-                error = np.degrees(np.nanmean(np.abs(error_of(model, clip, mixed).errors), axis=0))
-                of = dict(zip(names, error.tolist(), strict=True))
+                errors_deg = np.rad2deg(np.abs(error_of(model, clip, mixed).errors))
+                of = pd.DataFrame(errors_deg, columns=list(names)).mean()
                 rows[title, clip.name, way] = {
-                    group: np.nanmean([of[name] for name in members])
-                    for group, members in GROUPS.items()
+                    group: of[list(members)].mean() for group, members in GROUPS.items()
                 }
     table = pd.DataFrame(rows).T.rename_axis(["clips", "clip", "weighed"])
     print(table.groupby(["clips", "weighed"], sort=False).mean().round(3).to_string())
