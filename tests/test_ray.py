@@ -12,11 +12,15 @@ from pathlib import Path
 
 import pytest
 
+import d3ke.making
 from d3ke.errors import D3keError, OptionError
+from d3ke.prepare import PrepareOptions, prepare_synthetic
 from d3ke.ray_workers import RayWorkers, check_shared
 from tests.command import PROGRAM, Command
+from tests.made_people import made_source
 from tests.many_clips import write_many
 from tests.test_many import QUICK, contents, run
+from tests.test_prepare_synthetic import CONFIG, SHARD, hashes
 from tests.test_workers import crashing, square
 
 pytestmark = pytest.mark.skipif(os.name == "nt", reason="signals of Unix")
@@ -40,6 +44,17 @@ def test_a_folder_that_is_not_shared_is_told(tmp_path: Path) -> None:
         check_shared(tmp_path / ".ray-token")
     (tmp_path / ".ray-token").touch()
     check_shared(tmp_path / ".ray-token")
+
+
+@pytest.mark.parametrize("address", ["127.0.0.1:1", "ray://127.0.0.1:1", "nonsense"])
+def test_an_address_without_a_cluster_is_told(
+    needs_ray: None, d3ke: Command, tmp_path: Path, address: str
+) -> None:
+    done = d3ke("predict", "a.mp4", "-o", tmp_path / "out", "--ray", address)
+    assert done.status == 1
+    (line,) = done.errors
+    assert f"--ray {address}: no cluster answers there" in line
+    assert not (tmp_path / "out").exists()
 
 
 @pytest.mark.slow
@@ -106,3 +121,38 @@ def test_every_clip_is_done_once_though_a_worker_is_killed(needs_ray: None, tmp_
     assert run("predict", *clips, "-o", alone, *QUICK).status == 1
     assert contents(killed) == contents(alone)
     assert list(killed.glob(".*")) == []
+
+
+@pytest.mark.slow
+def test_rays_workers_change_no_byte_of_a_data_set(
+    needs_ray: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(d3ke.making, "SHARD_FRAMES", SHARD)
+    for name, options in (
+        ("one", PrepareOptions(workers=1)),
+        ("ray", PrepareOptions(workers=2, ray="local")),
+    ):
+        prepare_synthetic(tmp_path / name, CONFIG, options, open_source=made_source)
+    assert hashes(tmp_path / "ray") == hashes(tmp_path / "one")
+    assert len(hashes(tmp_path / "one")) > 4
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="looks for processes in /proc")
+def test_ctrl_c_ends_ray_and_leaves_nothing_half_written(needs_ray: None, tmp_path: Path) -> None:
+    clips = write_many(tmp_path / "clips", 12, broken=0)
+    out = tmp_path / "out"
+    arguments = ["predict", *map(str, clips), "-o", str(out), *QUICK, "--ray", "local"]
+    command = [sys.executable, "-c", PROGRAM, *arguments, "--workers", "2"]
+    with subprocess.Popen(command, stderr=subprocess.PIPE, start_new_session=True) as running:
+        while not any(out.glob("*.npz")) and running.poll() is None:
+            time.sleep(0.02)
+        workers = list(ray_workers(running.pid))
+        os.killpg(running.pid, signal.SIGINT)  # as a terminal does
+        _, error = running.communicate(timeout=120)
+    assert running.returncode == 130
+    assert error.splitlines()[-1] == b"interrupted: what was being written has been removed."
+    assert list(out.glob(".*")) == []
+    assert workers
+    assert not any(Path(f"/proc/{one}").exists() for one in workers)
+    assert len(list(out.glob("*.npz"))) == len(list(out.glob("*.mot")))

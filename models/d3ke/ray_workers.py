@@ -8,6 +8,7 @@ where somebody asks for it.
 import logging
 import os
 import pickle
+import re
 import secrets
 import socket
 import warnings
@@ -138,6 +139,7 @@ class RayWorkers(Generic[Job, Result]):
         with single_threaded(), setting(QUIET), warnings.catch_warnings():
             warnings.simplefilter("ignore")
             try:
+                _knock(self.address)
                 self._ray.init(
                     address=self.address,
                     logging_level=logging.ERROR,
@@ -147,9 +149,21 @@ class RayWorkers(Generic[Job, Result]):
             except (ConnectionError, RuntimeError, ValueError, OSError) as error:
                 raise D3keError(
                     f"--ray {self.address}: no cluster answers there ({_in_short(error)}). Start "
-                    f"one with `ray start --head`, or pass --ray {LOCAL}."
+                    f"one with `ray start --head`, pass --ray {LOCAL}, or set RAY_AUTH_TOKEN for "
+                    "one that asks for a token."
                 ) from error
         self._ours = True
+
+
+def _knock(address: str) -> None:
+    """See that something answers at HOST:PORT: Ray itself would try for minutes.
+
+    Raises OSError where nothing does.
+    """
+    found = re.fullmatch(r"(?:ray://)?(.+):(\d+)", address)
+    if found:
+        place = (found[1].strip("[]"), int(found[2]))
+        socket.create_connection(place, timeout=PATIENCE_S).close()
 
 
 def _loaded() -> Any:

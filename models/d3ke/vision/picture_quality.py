@@ -74,7 +74,8 @@ def camera_shift(pictures: Sequence[Grey], boxes: Sequence[Box]) -> float:
     if not len(known):
         return float("nan")
     path = np.concatenate([np.zeros((1, 2)), np.cumsum(known, axis=0)])
-    return float(np.linalg.norm(np.ptp(path, axis=0))) / scale
+    moved = float(np.linalg.norm(np.ptp(path, axis=0)))
+    return moved / scale
 
 
 def _step(first: Grey, second: Grey, boxes: Sequence[Box]) -> NDArray[np.float64] | None:
