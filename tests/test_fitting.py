@@ -1,5 +1,7 @@
 """The parts of a clip's fit: slopes against central differences, the solver against NumPy."""
 
+from collections.abc import Callable
+
 import numpy as np
 import pytest
 from numpy.typing import NDArray
@@ -62,7 +64,7 @@ def floor(q: Array, of_all: Shared) -> Rows:
 def balance(q: Array, of_all: Shared) -> Rows:
     points = POINTS(q)
     center = points.part(BODIES).mean(MASSES)
-    return balance_rows(center, points.part(FEET), STANDS, np.zeros(3), of_all)
+    return balance_rows(center, points.part(FEET), STANDS, np.ones(3), of_all)
 
 
 def depth(q: Array, of_all: Shared) -> Array:
@@ -73,11 +75,17 @@ def depth(q: Array, of_all: Shared) -> Array:
     return deep
 
 
-def metres(*_: object) -> float:
-    return 1.0
+def metres(q: Array, _: Shared) -> Array:
+    return np.ones((len(q), 1))
 
 
-TERMS = {"image": (image, depth), "floor": (floor, metres), "balance": (balance, metres)}
+Term = Callable[[Array, Shared], Rows]
+Unit = Callable[[Array, Shared], Array]
+TERMS: dict[str, tuple[Term, Unit]] = {
+    "image": (image, depth),
+    "floor": (floor, metres),
+    "balance": (balance, metres),
+}
 
 
 @pytest.mark.parametrize("name", TERMS)

@@ -138,6 +138,18 @@ def test_a_pitch_that_is_given_is_kept(seen: Scene) -> None:
     assert tilt_error_deg(kept, seen) > 8.0  # of 12
 
 
+def test_who_sits_need_not_be_in_balance() -> None:
+    time, q = squat()
+    for side in "rl":
+        q[:, NAMES.index(f"hip_flexion_{side}")] = np.radians(85)
+        q[:, NAMES.index(f"knee_angle_{side}")] = np.radians(85)
+        q[:, NAMES.index(f"ankle_angle_{side}")] = 0.0
+    q[:, NAMES.index("pelvis_tilt")] = 0.0
+    sitting = scene((time, leaning(q, np.zeros(len(q)))), camera_at())
+    assert np.abs(out_of_balance(sitting.q)).min() > 0.25  # m: on a chair that is not seen
+    assert tilt_error_deg(before_and_after(sitting)[1], sitting) < 4.0
+
+
 def test_standing_feet_slip_less(seen: Scene) -> None:
     found = before_and_after(disturbed(seen, hip_flexion_r=6.0, hip_rotation_l=6.0))
     slips = [np.ptp(soles(each.q)[..., ::2], axis=0).mean() for each in found]

@@ -7,16 +7,17 @@
 """
 
 import math
+from typing import NamedTuple
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from scipy.ndimage import gaussian_filter1d
 
 from d3ke.balance import Tilt
 from d3ke.fitting.body_points import BodyPoints
 from d3ke.fitting.clip_fit import Beliefs, Clip, ClipFit
-from d3ke.fitting.terms import Seen, Shared
+from d3ke.fitting.terms import Seen, Upper, sway
+from d3ke.floor import find_floor
 from d3ke.place import (
     FEET,
     TRUNK_AND_LIMBS,
@@ -56,7 +57,14 @@ LEAST_STRAYING_M = 0.004
 SOLES_SD_M = 0.03  # of feet's pitch: 8 deg between heel and toes
 TILT_SD_DEG = 15.0  # of cameras that nobody has levelled
 KNOWN_TILT_SD_DEG = 1.0  # of one whose pitch is given
-SMOOTH_S = 0.067  # standard deviation, before accelerations of the centre of mass are taken
+
+
+class Fitted(NamedTuple):
+    """A motion in the old ground. q: (T, K). soles: (T, P, 3) m. up: (3,) against gravity."""
+
+    q: Array
+    soles: Array
+    up: Array
 
 
 def refined(
@@ -77,16 +85,22 @@ def refined(
     scaled = skeleton.osim.scaled(placement.scales)
     free = _free(scaled, observed)
     fit = _fit(scaled, free, placement, KNOWN_TILT_SD_DEG if tilt_known else TILT_SD_DEG)
-    center = fit.points(placement.q).part(fit.bodies).mean(fit.masses[None]).places[:, 0]
+    start = fit.points(placement.q)
+    bodies, soles = start.part(fit.bodies), start.part(fit.soles).places
+    upper = Upper(
+        bodies.mean(fit.masses[None]).places[:, 0],
+        bodies.places[:, skeleton.root_joint.body],
+    )
     clip = Clip(
         track.time,
         placement.q,
         _seen(placement, track, camera),
         placement.stands,
-        _acceleration(track.time, center),
+        sway(track.time, upper, soles, placement.stands, placement.height_m),
     )
     q, shared = fit(clip)
-    return _in_new_ground(placement, q, shared, track, skeleton)
+    soles = fit.points(q).part(fit.soles).places
+    return _in_new_ground(placement, Fitted(q, soles, shared.up), track, skeleton)
 
 
 def gravity_found(placement: Placement) -> str:
@@ -162,34 +176,26 @@ def _seen(placement: Placement, track: PersonTrack, camera: Camera) -> Seen:
     rays = camera_rays(camera, landmarks[..., :2])
     known = np.isfinite(rays).all(axis=-1) & track.seen[:, None]
     weights = np.where(known, np.nan_to_num(landmarks[..., 3]), 0.0)
-    to_camera: Array = np.linalg.inv(placement.ground_from_camera)
-    return Seen(to_camera[:3, :3], to_camera[:3, 3], np.nan_to_num(rays), weights)
-
-
-def _acceleration(time: Array, center: Array) -> Array:
-    """How strongly the centre of mass is accelerated, (T,) m/s2. center: (T, 3)."""
-    smooth = gaussian_filter1d(center, SMOOTH_S / float(np.median(np.diff(time))), axis=0)
-    speed = np.gradient(smooth, time, axis=0)
-    strength: Array = np.linalg.norm(np.gradient(speed, time, axis=0), axis=1)
-    return strength
+    rotation = placement.ground_from_camera[:3, :3].T
+    shift = -rotation @ placement.ground_from_camera[:3, 3]
+    return Seen(rotation, shift, np.nan_to_num(rays), weights)
 
 
 def _in_new_ground(
-    placement: Placement, q: Array, shared: Shared, track: PersonTrack, skeleton: SkeletalModel
+    placement: Placement, fitted: Fitted, track: PersonTrack, skeleton: SkeletalModel
 ) -> Placement:
-    """The fitted motion in the ground that was found with it. q: (T, K) in the old one."""
+    """The fitted motion in the ground that was found with it."""
     with torch.no_grad():
-        bodies = skeleton.bodies(torch.as_tensor(q, dtype=torch.float32))
+        bodies = skeleton.bodies(torch.as_tensor(fitted.q, dtype=torch.float32))
     old = placement.ground_from_camera
     root = np.linalg.inv(old) @ bodies[:, skeleton.root_joint.body].numpy()
-    length = np.linalg.norm(shared.up)
-    up = old[:3, :3].T @ shared.up / length
-    floor_m = float((shared.floor_m - shared.up @ old[:3, 3]) / length)
-    ground = ground_from_camera(track.time[track.seen], root[track.seen], up, floor_m)
-    placed = q.copy()
-    placed[:, :6] = root_coordinates(skeleton, ground @ root, track)
+    upwards = fitted.up / np.linalg.norm(fitted.up)
+    up = old[:3, :3].T @ upwards
+    floor = find_floor(placement.stands, (fitted.soles - old[:3, 3]) @ upwards)
+    ground = ground_from_camera(track.time[track.seen], root[track.seen], up, floor.height_m)
+    q = fitted.q.copy()
+    q[:, :6] = root_coordinates(skeleton, ground @ root, track)
     tilt = placement.tilt and Tilt(*_tilt_deg(up), off_deg=0.0)
-    floor = placement.floor._replace(height_m=floor_m)
     return placement._replace(
-        q=placed, root=ground @ root, ground_from_camera=ground, floor=floor, tilt=tilt
+        q=q, root=ground @ root, ground_from_camera=ground, floor=floor, tilt=tilt
     )

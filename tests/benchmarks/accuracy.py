@@ -5,11 +5,13 @@ is report only. None was trained on. The truth itself is 4 to 5 degrees off mark
 
     python -m tests.benchmarks.accuracy [--data FOLDER] [--weights NAME] [--calibrated]
                                         [--landmark-model FILE] [--csv FOLDER]
+                                        [--refine] [--neutral SECONDS]
 """
 
 import argparse
 import tempfile
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 
 import pandas as pd
@@ -17,6 +19,7 @@ import pandas as pd
 from d3ke.evaluate import Evaluation, evaluate, over_clips
 from d3ke.network.checkpoint import DEFAULT, load_weights
 from d3ke.network.d3ke import D3KE
+from d3ke.neutral import read_neutral
 from d3ke.predict import predict_clip
 from d3ke.predict_options import PredictOptions
 
@@ -34,14 +37,14 @@ COLUMNS = {
 
 
 def evaluate_views(
-    folder: Path, model: D3KE, calibrated: bool, landmark_model: Path | None
+    folder: Path, model: D3KE, calibrated: bool, options: PredictOptions
 ) -> dict[str, Evaluation]:
     """Predict and evaluate every view of one recording."""
     found = {}
     for clip in sorted(folder.glob("video_cam*.mp4")):
         camera = clip.stem.removeprefix("video_")
         calibration = folder / f"camera_{camera}.json" if calibrated else None
-        options = PredictOptions(calibration=calibration, landmark_model=landmark_model)
+        options = replace(options, calibration=calibration)
         with tempfile.TemporaryDirectory() as temporary:
             output = Path(temporary) / "out.mot"
             predict_clip(clip, output, options, model)
@@ -95,13 +98,20 @@ def main() -> None:
     parser.add_argument("--calibrated", action="store_true", help="Give each camera's calibration.")
     parser.add_argument("--landmark-model", type=Path, help="Another BlazePose network.")
     parser.add_argument("--csv", type=Path, help="A folder for the tables.")
+    parser.add_argument("--refine", action="store_true", help="Refine each clip.")
+    parser.add_argument("--neutral", help="When people stand still in all of them: A-B, s.")
     arguments = parser.parse_args()
+    options = PredictOptions(
+        landmark_model=arguments.landmark_model,
+        refine=arguments.refine,
+        neutral=read_neutral(arguments.neutral) if arguments.neutral else None,
+    )
     model = load_weights(arguments.weights)
     for title, clips in SETS.items():
         found: dict[str, Evaluation] = {}
         for clip in clips:
             folder = arguments.data / "clips" / clip
-            found |= evaluate_views(folder, model, arguments.calibrated, arguments.landmark_model)
+            found |= evaluate_views(folder, model, arguments.calibrated, options)
         show(title, found)
         if arguments.csv:
             arguments.csv.mkdir(parents=True, exist_ok=True)

@@ -35,14 +35,14 @@ class Clip(NamedTuple):
     """A clip to be fitted.
 
     time: (T,) s. q: (T, K) as predicted, in a ground that may be tilted. seen: of L landmarks.
-    stands: (T, P) which soles stand. moved: (T,) acceleration of the centre of mass, m/s2.
+    stands: (T, P) which soles stand. sway_m: (T,) how far off balance the body may be.
     """
 
     time: Array
     q: Array
     seen: Seen
     stands: Flags
-    moved: Array
+    sway_m: Array
 
 
 class Beliefs(NamedTuple):
@@ -114,7 +114,7 @@ class ClipFit:
         center = points.part(self.bodies).mean(self.masses[None])
         yield image_rows(points.part(self.landmarks), clip.seen.part(frames), shared)
         yield floor_rows(soles, stands, shared)
-        yield balance_rows(center, soles, stands, clip.moved[frames], shared)
+        yield balance_rows(center, soles, stands, clip.sway_m[frames], shared)
         yield range_rows(free, self.beliefs.ranges, len(shared.flat()))
 
     def _add_slips(self, chain: Chain, first: int, soles: Places, weights: Array) -> None:

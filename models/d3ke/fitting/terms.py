@@ -4,6 +4,7 @@ from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.ndimage import gaussian_filter1d
 
 from d3ke.fitting.body_points import Places
 from d3ke.fitting.chain import Rows
@@ -21,6 +22,8 @@ STANDING_FAR = 3.0  # standard deviations, as above
 REACH_M = 0.12  # what stands farther from the floor stands on something else
 BELOW_SD_M = 0.014  # of a sole under the floor: none goes there
 BALANCE_SD_M = 0.05  # of the centre of mass from over the middle of the feet: half a foot's length
+UPRIGHT = 0.45  # of the height, from soles to pelvis: who stands has 0.53, who sits 0.37
+SMOOTH_S = 0.067  # standard deviation, before the centre of mass' acceleration is taken
 GRAVITY_M_S2 = 9.80665  # standard gravity, 3rd CGPM, 1901
 RANGE_SD = np.radians(2.0)  # beyond a joint's range
 SLIP_M2_S = 0.0025  # variance of a standing foot's slip for each second: 5 cm in a second
@@ -117,21 +120,47 @@ def floor_rows(soles: Places, stands: Flags, shared: Shared) -> Rows:
     return Rows(off, soles.slopes @ shared.up, by_shared, weights)
 
 
-def balance_rows(center: Places, soles: Places, stands: Flags, moved: Array, up: Shared) -> Rows:
+def balance_rows(
+    center: Places, soles: Places, stands: Flags, sway_m: Array, shared: Shared
+) -> Rows:
     """The centre of mass off the middle of the standing soles, across gravity.
 
-    center: of mass, one point. moved: (T,) its acceleration, m/s2, which throws it off balance.
+    center: of mass, one point. sway_m: (T,) how far off it may be, see `sway`.
     """
     middle = soles.mean(stands.astype(float))
     apart = center.places[:, 0] - middle.places[:, 0]
     slopes = center.slopes[:, 0] - middle.slopes[:, 0]  # (T, F, 3)
-    off = apart[:, ::2] - up.tilt * apart[:, 1:2]
-    across = slopes[..., ::2] - up.tilt * slopes[..., 1:2]
-    by_shared = np.zeros((len(apart), 2, len(up.flat())))
+    off = apart[:, ::2] - shared.tilt * apart[:, 1:2]
+    across = slopes[..., ::2] - shared.tilt * slopes[..., 1:2]
+    by_shared = np.zeros((len(apart), 2, len(shared.flat())))
     by_shared[:, 0, 0] = by_shared[:, 1, 1] = -apart[:, 1]
-    thrown = moved / GRAVITY_M_S2 * np.abs(apart[:, 1])
-    weights = stands.any(axis=1) / (BALANCE_SD_M**2 + thrown**2)
-    return Rows(off, across.transpose(0, 2, 1), by_shared, np.repeat(weights[:, None], 2, axis=1))
+    weights = np.repeat(1 / sway_m[:, None] ** 2, 2, axis=1)
+    return Rows(off, across.transpose(0, 2, 1), by_shared, weights)
+
+
+class Upper(NamedTuple):
+    """The centre of mass of the body, and that of the pelvis, (T, 3) m each."""
+
+    center: Array
+    pelvis: Array
+
+
+def sway(time: Array, points: Upper, soles: Array, stands: Flags, height_m: float) -> Array:
+    """How far the centre of mass may be from over the middle of the standing soles, (T,) m.
+
+    soles: (T, P, 3) m. height_m: of the person. One who moves may be farther off:
+    by the acceleration over gravity, of the height. One who does not stand upright need not be in
+    balance over the feet (but sit): inf.
+    """
+    smooth = gaussian_filter1d(points.center, SMOOTH_S / float(np.median(np.diff(time))), axis=0)
+    speed = np.gradient(smooth, time, axis=0)
+    acceleration = np.linalg.norm(np.gradient(speed, time, axis=0), axis=1)
+    share = stands / np.maximum(stands.sum(axis=1, keepdims=True), 1)
+    middle = np.einsum("tp,tpi->ti", share, soles)
+    legs = np.linalg.norm(points.pelvis - middle, axis=1)
+    upright = stands.any(axis=1) & (legs > UPRIGHT * height_m)
+    thrown = acceleration / GRAVITY_M_S2 * np.linalg.norm(points.center - middle, axis=1)
+    return np.where(upright, np.hypot(BALANCE_SD_M, thrown), np.inf)
 
 
 def range_rows(q: Array, ranges: Array, shared: int) -> Rows:
