@@ -64,7 +64,7 @@ def camera_shift(pictures: Sequence[Grey], boxes: Sequence[Box]) -> float:
     """
     if not pictures:
         return float("nan")
-    scale = min(1.0, SMALL_SIDE_PX / max(pictures[0].shape))
+    scale: float = min(1.0, SMALL_SIDE_PX / max(pictures[0].shape))
     small = [_shrunk(one, scale) for one in pictures]
     steps = [
         _step(first, second, [scale * np.asarray(box) for box in both])
@@ -74,7 +74,7 @@ def camera_shift(pictures: Sequence[Grey], boxes: Sequence[Box]) -> float:
     if not len(known):
         return float("nan")
     path = np.concatenate([np.zeros((1, 2)), np.cumsum(known, axis=0)])
-    moved = float(np.linalg.norm(np.ptp(path, axis=0)))
+    moved: float = float(np.linalg.norm(np.ptp(path, axis=0)))
     return moved / scale
 
 
