@@ -1,7 +1,7 @@
 """d3ke predict: clips become OpenSim files."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, NamedTuple
 
 import typer
 
@@ -23,6 +23,14 @@ if TYPE_CHECKING:
 STDOUT = Path("-")
 
 
+class Among(NamedTuple):
+    """Processes, a Ray cluster, or a part of the clips: as the options of these names say."""
+
+    workers: int | None
+    ray: str | None
+    shard: str | None
+
+
 def predict(
     clips: Annotated[
         list[Path],
@@ -36,6 +44,8 @@ def predict(
     pitch: cli.Pitch = None,
     person: cli.Person = "largest",
     landmarks: cli.Landmarks = None,
+    neutral: cli.Neutral = None,
+    refine: cli.Refine = False,
     filter_hz: cli.Filter = 6.0,
     rate: cli.Rate = None,
     device: cli.OnDevice = cli.Device.AUTO,
@@ -43,11 +53,9 @@ def predict(
     overlay: cli.Overlay = False,
     report: cli.Report = False,
     resume: cli.Resume = False,
-    refine: cli.Refine = False,
-    neutral: cli.Neutral = None,
     workers: cli.PredictWorkers = None,
-    ray: cli.Ray = None,
     shard: cli.ShardOf = None,
+    ray: cli.Ray = None,
     as_json: cli.Json = False,
 ) -> ExitStatus:
     """Turn videos of a person into OpenSim files.
@@ -57,14 +65,8 @@ def predict(
     """
     if fov is not None and calibration is not None:
         raise OptionError("--fov and --calibration both tell of the lens. Give one of them.")
-    if output == STDOUT and (as_json or overlay or report or len(clips) > 1):
-        raise OptionError(
-            "-o - writes one clip's .mot alone. Leave out --json, --overlay and --report."
-        )
-    spread = {"--workers": workers, "--ray": ray, "--shard": shard}
-    given = [name for name, value in spread.items() if value is not None]
-    if given and (output == STDOUT or output.suffix in cli.WRITTEN):
-        raise OptionError(f"{', '.join(given)}: for many clips. Name a folder with -o.")
+    among = Among(workers, ray, shard)
+    _check_output(output, as_json or overlay or report or len(clips) > 1, among)
     from d3ke.neutral import read_neutral
     from d3ke.predict_options import PredictOptions
 
@@ -76,6 +78,8 @@ def predict(
         pitch_deg=pitch,
         person=_box(person) or person,
         landmark_model=landmarks,
+        neutral=read_neutral(neutral) if neutral is not None else None,
+        refine=refine,
         filter_hz=filter_hz,
         rate_hz=rate,
         device=device.value,
@@ -83,27 +87,35 @@ def predict(
         overlay=overlay,
         report=report,
         resume=resume,
-        refine=refine,
-        neutral=read_neutral(neutral) if neutral is not None else None,
     )
-    progress = RichProgress()
     if output == STDOUT:
-        return _to_stdout(clips[0], wanted, progress)
-    if given:
-        return _spread(clips, output, wanted, (workers, ray, shard), progress, as_json)
-    return _to_files(clips, output, wanted, progress, as_json)
+        return _to_stdout(clips[0], wanted)
+    return _to_files(clips, output, wanted, among, as_json)
+
+
+def _check_output(output: Path, more: bool, among: Among) -> None:
+    """Raises OptionError where less is to be written than was asked for. more: than a .mot."""
+    if output == STDOUT and more:
+        raise OptionError(
+            "-o - writes one clip's .mot alone. Leave out --json, --overlay and --report."
+        )
+    given = [f"--{name}" for name, value in among._asdict().items() if value is not None]
+    if given and (output == STDOUT or output.suffix in cli.WRITTEN):
+        raise OptionError(f"{', '.join(given)}: for many clips. Name a folder with -o.")
 
 
 def _to_files(
     clips: list[Path],
     output: Path,
     wanted: "PredictOptions",
-    progress: RichProgress,
+    among: Among,
     as_json: bool,
 ) -> ExitStatus:
+    from d3ke.many import Shard, Spread, predict_many
     from d3ke.outputs import is_file_name
     from d3ke.predict import predict_clip
 
+    progress = RichProgress()
     if is_file_name(output):
         if len(clips) > 1:
             raise OptionError(f"-o {output}: several clips need a folder.")
@@ -114,22 +126,8 @@ def _to_files(
             ),
             as_json,
         )
-    return _spread(clips, output, wanted, (None, None, None), progress, as_json)
-
-
-def _spread(
-    clips: list[Path],
-    output: Path,
-    wanted: "PredictOptions",
-    among: tuple[int | None, str | None, str | None],
-    progress: RichProgress,
-    as_json: bool,
-) -> ExitStatus:
-    """Predict into a folder. among: --workers, --ray and --shard."""
-    from d3ke.many import Shard, Spread, predict_many
-
-    workers, ray, shard = among
-    spread = Spread(workers, ray, Shard.of(shard) if shard is not None else None)
+    shard = Shard.of(among.shard) if among.shard is not None else None
+    spread = Spread(among.workers, among.ray, shard)
     status = ExitStatus.DONE
     for outcome in predict_many(clips, output, wanted, spread, progress):
         if isinstance(outcome, tuple):
@@ -141,9 +139,8 @@ def _spread(
 
 def _show(result: "PredictResult", progress: RichProgress, as_json: bool) -> None:
     if as_json:
-        names = ["clip", "outputs", "frames", "seconds", "assumed", "observed", "warnings"]
-        names.append("quality")
-        show_json({name: getattr(result, name) for name in names})
+        names = ("clip", "outputs", "frames", "seconds", "assumed", "observed", "quality")
+        show_json({name: getattr(result, name) for name in (*names, "warnings")})
         return
     show_result("\n".join(str(path) for path in result.outputs.values()))
     osim, mot = result.outputs["osim"], result.outputs["mot"]
@@ -151,13 +148,13 @@ def _show(result: "PredictResult", progress: RichProgress, as_json: bool) -> Non
     progress.note(f"{result.clip}: {done}in OpenSim open {osim} first, then load motion {mot}")
 
 
-def _to_stdout(clip: Path, wanted: "PredictOptions", progress: RichProgress) -> ExitStatus:
+def _to_stdout(clip: Path, wanted: "PredictOptions") -> ExitStatus:
     from d3ke.export import Sampling, bridged, sampled
     from d3ke.motion.opensim_files import motion_text
     from d3ke.predict import predict
 
     sampling = Sampling(wanted.rate_hz, wanted.filter_hz)
-    found = sampled(predict(clip, wanted, None, progress), sampling)
+    found = sampled(predict(clip, wanted, None, RichProgress()), sampling)
     show_result(motion_text(bridged(found.motion)).rstrip("\n"))
     return ExitStatus.DONE
 
