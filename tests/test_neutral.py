@@ -37,9 +37,9 @@ def bent(seen: Scene, **degrees: float) -> Scene:
     return replace(seen, regression=seen.regression._replace(q=q))
 
 
-def predicted(seen: Scene, **options: object) -> Prediction:
+def predicted(seen: Scene) -> Prediction:
     there = Seen(seen.track, seen.camera, seen.regression, 30.0)
-    return in_ground(there, default_model(), PredictOptions(**options))  # type: ignore[arg-type]
+    return in_ground(there, default_model(), PredictOptions(refine=False))
 
 
 @pytest.fixture(scope="module")
@@ -192,8 +192,9 @@ def test_another_clip_may_show_the_standing(
     clips: tuple[Path, Path, list[str]], model: D3KE
 ) -> None:
     squats, stand, calls = clips
-    plain = predict(squats, PredictOptions(), model)
-    found = predict(squats, PredictOptions(neutral=stand, person=(1, 1, 9, 9)), model)
+    options = PredictOptions(refine=False)
+    plain = predict(squats, options, model)
+    found = predict(squats, replace(options, neutral=stand, person=(1, 1, 9, 9)), model)
     assert calls == ["squats", "squats", "stand"]
     off = np.degrees(plain.q - found.q)[:, 6:]
     assert off[:, NAMES.index("knee_angle_r") - 6] == pytest.approx(7.0, abs=0.01)

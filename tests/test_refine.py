@@ -150,6 +150,14 @@ def test_who_sits_need_not_be_in_balance() -> None:
     assert tilt_error_deg(before_and_after(sitting)[1], sitting) < 4.0
 
 
+def test_who_lies_tells_nothing_of_gravity(seen: Scene) -> None:
+    q = np.repeat(seen.q[:1], 60, axis=0)
+    q[:, NAMES.index("pelvis_tilt")] -= np.radians(88)
+    q[:, 4] = 0.1
+    lying = scene((seen.time[:60], q), camera_at())
+    assert tilt_error_deg(before_and_after(lying)[1], lying) < 2.0
+
+
 def test_standing_feet_slip_less(seen: Scene) -> None:
     found = before_and_after(disturbed(seen, hip_flexion_r=6.0, hip_rotation_l=6.0))
     slips = [np.ptp(soles(each.q)[..., ::2], axis=0).mean() for each in found]

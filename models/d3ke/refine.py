@@ -13,10 +13,11 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from d3ke.balance import Tilt
+from d3ke.balance import LEAST_S, Tilt
 from d3ke.fitting.body_points import BodyPoints
 from d3ke.fitting.clip_fit import Beliefs, Clip, ClipFit
-from d3ke.fitting.terms import Seen, Upper, sway
+from d3ke.fitting.terms import Seen
+from d3ke.fitting.upright import Stance, on_feet, sway
 from d3ke.floor import find_floor
 from d3ke.place import (
     FEET,
@@ -56,7 +57,7 @@ STRAYING = 2.0  # times the spread of landmarks' places: real shoes and clothes 
 LEAST_STRAYING_M = 0.004
 SOLES_SD_M = 0.03  # of feet's pitch: 8 deg between heel and toes
 TILT_SD_DEG = 15.0  # of cameras that nobody has levelled
-KNOWN_TILT_SD_DEG = 1.0  # of one whose pitch is given
+KNOWN_TILT_SD_DEG = 1.0  # of one whose pitch is given, or where nobody stands to tell
 
 
 class Fitted(NamedTuple):
@@ -84,20 +85,20 @@ def refined(
         return placement
     scaled = skeleton.osim.scaled(placement.scales)
     free = _free(scaled, observed)
-    fit = _fit(scaled, free, placement, KNOWN_TILT_SD_DEG if tilt_known else TILT_SD_DEG)
+    fit = _fit(scaled, free, placement)
     start = fit.points(placement.q)
-    bodies, soles = start.part(fit.bodies), start.part(fit.soles).places
-    upper = Upper(
-        bodies.mean(fit.masses[None]).places[:, 0],
-        bodies.places[:, skeleton.root_joint.body],
+    stance = Stance(
+        start.part(fit.bodies).mean(fit.masses[None]).places[:, 0],
+        start.part(fit.bodies).places[:, skeleton.root_joint.body],
+        start.part(fit.soles).places,
     )
-    clip = Clip(
-        track.time,
-        placement.q,
-        _seen(placement, track, camera),
-        placement.stands,
-        sway(track.time, upper, soles, placement.stands, placement.height_m),
-    )
+    carries = on_feet(stance, placement.stands)
+    sway_m = sway(track.time, stance, carries, placement.height_m)
+    balanced_s = np.isfinite(sway_m).sum() * float(np.median(np.diff(track.time)))
+    told = balanced_s >= LEAST_S and not tilt_known
+    tilt = math.radians(TILT_SD_DEG if told else KNOWN_TILT_SD_DEG)
+    seen = _seen(placement, track, camera)
+    clip = Clip(track.time, placement.q, seen, carries, sway_m, tilt)
     q, shared = fit(clip)
     soles = fit.points(q).part(fit.soles).places
     return _in_new_ground(placement, Fitted(q, soles, shared.up), track, skeleton)
@@ -130,9 +131,7 @@ def _free(osim: OsimModel, observed: NDArray[np.bool_]) -> dict[str, float]:
     return free
 
 
-def _fit(
-    scaled: OsimModel, free: dict[str, float], placement: Placement, tilt_deg: float
-) -> ClipFit:
+def _fit(scaled: OsimModel, free: dict[str, float], placement: Placement) -> ClipFit:
     """The fit for one person. scaled: their model."""
     scales = placement.scales
     places, names = landmark_places(), scaled.body_names
@@ -145,7 +144,6 @@ def _fit(
     beliefs = Beliefs(
         coordinates=np.array(list(free.values())),
         ranges=_ranges(scaled, list(free), placement.q),
-        tilt=math.radians(tilt_deg),
         landmarks=STRAYING * np.maximum(places.clip_sd_m[used], LEAST_STRAYING_M),
         soles_m=SOLES_SD_M,
     )

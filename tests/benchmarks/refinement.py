@@ -30,7 +30,7 @@ from numpy.typing import NDArray
 from d3ke import refine
 from d3ke.evaluate import Evaluation, evaluate
 from d3ke.export import Sampling, sampled
-from d3ke.fitting import terms
+from d3ke.fitting import terms, upright
 from d3ke.motion.motion import Motion
 from d3ke.motion.opensim_files import read_motion
 from d3ke.network.checkpoint import DEFAULT, load_weights
@@ -60,7 +60,7 @@ VARIANTS: dict[str, tuple[Change, ...]] = {
     "without the picture": ((terms, "IMAGE_SD_M", OFF),),
     "without the floor": ((terms, "STANDING_SD_M", OFF), (terms, "BELOW_SD_M", OFF)),
     "without slip": ((terms, "SLIP_M2_S", OFF),),
-    "without balance": ((terms, "BALANCE_SD_M", OFF),),
+    "without balance": ((upright, "BALANCE_SD_M", OFF),),
     "gravity as a level camera's": ((refine, "TILT_SD_DEG", 0.01),),
     "knees as free as hips": ((refine, "PRIOR_SD_DEG", {**refine.PRIOR_SD_DEG, **FREE}),),
     "the spine free": ((refine, "PRIOR_SD_DEG", {**refine.PRIOR_SD_DEG, **FREE_SPINE}),),
@@ -111,7 +111,7 @@ def figures_of(view: View, model: D3KE, way: Way, standing: bool) -> dict[str, f
     """A row of the table. standing: whether people stand at the start."""
     seen = view.seen
     if way.neutral:
-        neutral = neutral_pose(in_ground(seen, model.osim, PredictOptions()), STANDS_S)
+        neutral = neutral_pose(in_ground(seen, model.osim, PredictOptions(refine=False)), STANDS_S)
         corrected = neutral.off(seen.regression.q)
         seen = seen._replace(regression=seen.regression._replace(q=corrected))
     began = time.process_time()
@@ -119,8 +119,8 @@ def figures_of(view: View, model: D3KE, way: Way, standing: bool) -> dict[str, f
     spent_s = time.process_time() - began
     motion = sampled(found, Sampling()).motion
     row = errors(evaluate(motion, view.truth)) | feet(found)
-    upright = min(1.0, float(found.ground_from_camera[1, :3] @ view.up))
-    row |= {"gravity": math.degrees(math.acos(upright)), "ms a frame": 1e3 * spent_s / len(found.q)}
+    cosine = min(1.0, float(found.ground_from_camera[1, :3] @ view.up))
+    row |= {"gravity": math.degrees(math.acos(cosine)), "ms a frame": 1e3 * spent_s / len(found.q)}
     if standing:
         straight = errors(evaluate(motion, straightened(read_motion(view.truth))))
         row |= {"lower*": straight["lower"], "knee*": straight["knee_angle"]}

@@ -35,7 +35,8 @@ class Clip(NamedTuple):
     """A clip to be fitted.
 
     time: (T,) s. q: (T, K) as predicted, in a ground that may be tilted. seen: of L landmarks.
-    stands: (T, P) which soles stand. sway_m: (T,) how far off balance the body may be.
+    stands: (T, P) which soles stand. sway_m: (T,) how far off balance the body may be. tilt_sd: how
+    far gravity may lean from ground's Y, as a slope (standard deviation).
     """
 
     time: Array
@@ -43,18 +44,18 @@ class Clip(NamedTuple):
     seen: Seen
     stands: Flags
     sway_m: Array
+    tilt_sd: float
 
 
 class Beliefs(NamedTuple):
     """How far things may be from what is predicted (standard deviations), and ranges.
 
-    coordinates: (F,) rad or m. ranges: (F, 2) rad or m. tilt: of gravity, as a slope. landmarks:
-    (L, 3) m. soles_m: of the soles' heights.
+    coordinates: (F,) rad or m. ranges: (F, 2) rad or m. landmarks: (L, 3) m. soles_m: of the soles'
+    heights.
     """
 
     coordinates: Array
     ranges: Array
-    tilt: float
     landmarks: Array
     soles_m: float
 
@@ -93,7 +94,7 @@ class ClipFit:
         beliefs = self.beliefs
         chain = Chain(len(change), change.shape[1], len(shared.flat()))
         chain.add_wandering(change, beliefs.coordinates**2, np.exp(-np.diff(clip.time) / WANDER_S))
-        chain.add_shared(shared.flat(), self._shared_sd(clip.stands.shape[1]))
+        chain.add_shared(shared.flat(), self._shared_sd(clip))
         slips = slip_weights(clip.time, clip.stands)
         for part in in_parts(len(change)):
             until_next = slice(part.start, part.stop + 1)
@@ -123,7 +124,7 @@ class ClipFit:
         slopes = soles.slopes.transpose(0, 1, 3, 2).reshape(count, steps.shape[1], -1)
         chain.add_steps(first, steps, slopes, weights)
 
-    def _shared_sd(self, soles: int) -> Array:
-        beliefs = self.beliefs
-        tilt, under = np.full(2, beliefs.tilt), np.full(soles, beliefs.soles_m)
-        return np.concatenate([tilt, [FLOOR_SD_M], beliefs.landmarks.ravel(), under])
+    def _shared_sd(self, clip: Clip) -> Array:
+        tilt = np.full(2, clip.tilt_sd)
+        under = np.full(clip.stands.shape[1], self.beliefs.soles_m)
+        return np.concatenate([tilt, [FLOOR_SD_M], self.beliefs.landmarks.ravel(), under])

@@ -4,7 +4,6 @@ from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.ndimage import gaussian_filter1d
 
 from d3ke.fitting.body_points import Places
 from d3ke.fitting.chain import Rows
@@ -21,10 +20,6 @@ STANDING_SD_M = 0.03  # of a sole that stands from the floor: knees and ankles l
 STANDING_FAR = 3.0  # standard deviations, as above
 REACH_M = 0.12  # what stands farther from the floor stands on something else
 BELOW_SD_M = 0.014  # of a sole under the floor: none goes there
-BALANCE_SD_M = 0.05  # of the centre of mass from over the middle of the feet: half a foot's length
-UPRIGHT = 0.45  # of the height, from soles to pelvis: who stands has 0.53, who sits 0.37
-SMOOTH_S = 0.067  # standard deviation, before the centre of mass' acceleration is taken
-GRAVITY_M_S2 = 9.80665  # standard gravity, 3rd CGPM, 1901
 RANGE_SD = np.radians(2.0)  # beyond a joint's range
 SLIP_M2_S = 0.0025  # variance of a standing foot's slip for each second: 5 cm in a second
 
@@ -125,7 +120,7 @@ def balance_rows(
 ) -> Rows:
     """The centre of mass off the middle of the standing soles, across gravity.
 
-    center: of mass, one point. sway_m: (T,) how far off it may be, see `sway`.
+    center: of mass, one point. sway_m: (T,) how far off it may be.
     """
     middle = soles.mean(stands.astype(float))
     apart = center.places[:, 0] - middle.places[:, 0]
@@ -136,31 +131,6 @@ def balance_rows(
     by_shared[:, 0, 0] = by_shared[:, 1, 1] = -apart[:, 1]
     weights = np.repeat(1 / sway_m[:, None] ** 2, 2, axis=1)
     return Rows(off, across.transpose(0, 2, 1), by_shared, weights)
-
-
-class Upper(NamedTuple):
-    """The centre of mass of the body, and that of the pelvis, (T, 3) m each."""
-
-    center: Array
-    pelvis: Array
-
-
-def sway(time: Array, points: Upper, soles: Array, stands: Flags, height_m: float) -> Array:
-    """How far the centre of mass may be from over the middle of the standing soles, (T,) m.
-
-    soles: (T, P, 3) m. height_m: of the person. One who moves may be farther off:
-    by the acceleration over gravity, of the height. One who does not stand upright need not be in
-    balance over the feet (but sit): inf.
-    """
-    smooth = gaussian_filter1d(points.center, SMOOTH_S / float(np.median(np.diff(time))), axis=0)
-    speed = np.gradient(smooth, time, axis=0)
-    acceleration = np.linalg.norm(np.gradient(speed, time, axis=0), axis=1)
-    share = stands / np.maximum(stands.sum(axis=1, keepdims=True), 1)
-    middle = np.einsum("tp,tpi->ti", share, soles)
-    legs = np.linalg.norm(points.pelvis - middle, axis=1)
-    upright = stands.any(axis=1) & (legs > UPRIGHT * height_m)
-    thrown = acceleration / GRAVITY_M_S2 * np.linalg.norm(points.center - middle, axis=1)
-    return np.where(upright, np.hypot(BALANCE_SD_M, thrown), np.inf)
 
 
 def range_rows(q: Array, ranges: Array, shared: int) -> Rows:
