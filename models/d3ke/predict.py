@@ -293,7 +293,7 @@ def _assumed(
         assumed["focal_length"] = f"{camera.K[0, 0]:.0f} px: {camera.source} (--fov, --calibration)"
     if options.pitch_deg is None:
         assumed["gravity"] = "the camera is level (--pitch)"
-    if options.refine:
+    if options.refine and options.pitch_deg is None and placement.tilt:
         assumed["gravity"] = gravity_found(placement)
     if options.height_m is None:
         assumed["height"] = f"{placement.height_m:.2f} m, as predicted (--height)"

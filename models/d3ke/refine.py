@@ -79,7 +79,8 @@ def refined(
     """A placed motion, refined, in a ground whose Y is against gravity as it was found.
 
     observed: (K,) coordinates that the network predicts; others stay. tilt_known: the camera's
-    pitch was given. A clip of one frame is left as it is.
+    pitch was given. Its tilt becomes what was found; None where nobody stands to tell. A clip of
+    one frame is left as it is.
     """
     if len(track.time) < 2:
         return placement
@@ -95,13 +96,17 @@ def refined(
     carries = on_feet(stance, placement.stands)
     sway_m = sway(track.time, stance, carries, placement.height_m)
     balanced_s = np.isfinite(sway_m).sum() * float(np.median(np.diff(track.time)))
-    told = balanced_s >= LEAST_S and not tilt_known
-    tilt = math.radians(TILT_SD_DEG if told else KNOWN_TILT_SD_DEG)
+    free_tilt = balanced_s >= LEAST_S and not tilt_known
+    tilt_sd = math.radians(TILT_SD_DEG if free_tilt else KNOWN_TILT_SD_DEG)
     seen = _seen(placement, track, camera)
-    clip = Clip(track.time, placement.q, seen, carries, sway_m, tilt)
+    clip = Clip(track.time, placement.q, seen, carries, sway_m, tilt_sd)
     q, shared = fit(clip)
     soles = fit.points(q).part(fit.soles).places
-    return _in_new_ground(placement, Fitted(q, soles, shared.up), track, skeleton)
+    found = _in_new_ground(placement, Fitted(q, soles, shared.up), track, skeleton)
+    if tilt_known:
+        return found
+    tilt = Tilt(*_tilt_deg(found.ground_from_camera[1, :3]), off_deg=0.0) if free_tilt else None
+    return found._replace(tilt=tilt)
 
 
 def gravity_found(placement: Placement) -> str:
@@ -193,7 +198,4 @@ def _in_new_ground(
     ground = ground_from_camera(track.time[track.seen], root[track.seen], up, floor.height_m)
     q = fitted.q.copy()
     q[:, :6] = root_coordinates(skeleton, ground @ root, track)
-    tilt = placement.tilt and Tilt(*_tilt_deg(up), off_deg=0.0)
-    return placement._replace(
-        q=q, root=ground @ root, ground_from_camera=ground, floor=floor, tilt=tilt
-    )
+    return placement._replace(q=q, root=ground @ root, ground_from_camera=ground, floor=floor)
