@@ -57,6 +57,15 @@ def test_an_address_without_a_cluster_is_told(
     assert not (tmp_path / "out").exists()
 
 
+def test_a_file_in_the_place_of_the_folder_is_told(
+    needs_ray: None, d3ke: Command, tmp_path: Path
+) -> None:
+    (tmp_path / "out").touch()
+    done = d3ke("predict", "a.mp4", "-o", tmp_path / "out", "--ray", "local")
+    (line,) = done.errors
+    assert "is a file. Choose another place" in line
+
+
 @pytest.mark.slow
 def test_jobs_whose_worker_is_killed_are_done_by_another(needs_ray: None, tmp_path: Path) -> None:
     deaths = tmp_path / "deaths"

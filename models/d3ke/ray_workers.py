@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any, Generic
 
 from d3ke.errors import D3keError, OptionError
+from d3ke.outputs import check_writable
 from d3ke.workers import (
     PATIENCE_S,
     THREADS,
@@ -66,9 +67,10 @@ class RayWorkers(Generic[Job, Result]):
         self._ours = False
 
     def __enter__(self) -> "RayWorkers[Job, Result]":
-        self._join()
         self._run = secrets.token_hex(8)
         self._token = self.folder.absolute() / f".ray-{self._run}"
+        check_writable(self._token)
+        self._join()
         self._made = not self.folder.exists()
         self.folder.mkdir(parents=True, exist_ok=True)
         self._token.touch()
