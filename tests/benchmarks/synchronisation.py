@@ -214,7 +214,8 @@ def show_pooled(cases: Sequence[Case]) -> None:
         own = [case for case in cases if case.name == camera and "cmbbe" in case.trial.name]
         several = found_together([Shot(case.trial) for case in own], own[0].camera.size, ACCEPTED)
         told = [one for one in several if isinstance(one, Found)]
-        print("\n".join(str(one) for one in several if isinstance(one, D3keError)))
+        for refused in (one for one in several if isinstance(one, D3keError)):
+            print(refused)
         found = told[0]
         view, true = found.alignment.camera, own[0].camera
         cosine = np.clip((np.trace(view.R.T @ true.R) - 1) / 2, -1, 1)
