@@ -35,9 +35,9 @@ from d3ke.vision.person import PersonTrack
 
 Array = NDArray[np.float64]
 
-# How far coordinates may be from what the network says, deg and m. Errors of synthetic people's,
-# but for knees, ankles and the spine, of which landmarks say less than the network has learned:
-# tests.benchmarks.refinement shows what they lose otherwise.
+# How far coordinates may be from what the network says, deg and m: about its errors on the
+# development clips, but for knees, ankles and the spine, of which landmarks say less than the
+# network has learned. tests.benchmarks.refinement shows what is lost where these are as free.
 ROOT_SD = (6.0, 4.0, 6.0), (0.15, 0.15, 0.15)
 PRIOR_SD_DEG = {
     "hip_flexion": 8.0,
