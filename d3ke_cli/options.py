@@ -168,7 +168,7 @@ ShardOf = Annotated[
 Refine = Annotated[
     bool,
     typer.Option(
-        "--refine",
+        "--refine/--no-refine",
         help="Fit the whole clip to the picture, the floor and gravity; finds the camera's tilt.",
     ),
 ]

@@ -45,7 +45,7 @@ def predict(
     person: cli.Person = "largest",
     landmarks: cli.Landmarks = None,
     neutral: cli.Neutral = None,
-    refine: cli.Refine = False,
+    refine: cli.Refine = True,
     filter_hz: cli.Filter = 6.0,
     rate: cli.Rate = None,
     device: cli.OnDevice = cli.Device.AUTO,

@@ -25,7 +25,9 @@ from tests.scenes import NAMES, camera_at, scene, squat
 def prediction() -> Prediction:
     seen = scene(squat(2.0), camera_at(), scale=1.05)
     sight = Seen(seen.track, seen.camera, seen.regression, 60.0)  # a clip at 60, seen at 30 Hz
-    return replace(in_ground(sight, default_model(), PredictOptions()), observed=np.ones(40, bool))
+    # unrefined: who is made up here stands out of balance, and the camera would seem tilted
+    found = in_ground(sight, default_model(), PredictOptions(refine=False))
+    return replace(found, observed=np.ones(40, bool))
 
 
 @pytest.fixture(scope="module")

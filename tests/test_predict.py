@@ -146,10 +146,13 @@ def test_warnings_are_kept_without_the_clips_path(
 
 def test_a_tilted_camera_is_told(clip: Path, show: Show, model: LandmarkD3KE) -> None:
     show(scene(squat(1.0), camera_at(azimuth_deg=10, pitch_deg=20, height_m=2.0)))
-    tilted = predict(clip, None, model).meta["warnings"]
+    tilted = predict(clip, PredictOptions(refine=False), model).meta["warnings"]
     assert any("out of balance" in warning and "(--pitch " in warning for warning in tilted)
     known = predict(clip, PredictOptions(pitch_deg=20), model).meta["warnings"]
     assert not any("out of balance" in warning for warning in known)
+    found = predict(clip, None, model)  # refined: the tilt is no longer in the way
+    assert not any("out of balance" in warning for warning in found.meta["warnings"])
+    assert found.meta["assumed"]["gravity"].startswith("the camera looks down by ")
 
 
 def test_resume_leaves_alone_what_is_done(
@@ -350,7 +353,7 @@ def test_a_fusion_takes_its_shares_from_pictures(
     filmed: Path, seen: Scene, show: Show, sighted: ImageD3KE, model: LandmarkD3KE
 ) -> None:
     show(seen)
-    options = PredictOptions(device="cpu", precision="fp32")
+    options = PredictOptions(device="cpu", precision="fp32", refine=False)
     led, by_pictures = (predict(filmed, options, one) for one in (model, sighted))
     both = predict(filmed, options, fused(model, sighted, {"knee_angle_r": 0.25}))
     knee = both.coordinate_names.index("knee_angle_r")

@@ -48,7 +48,7 @@ class PredictOptions:
     overlay: bool = False
     report: bool = False
     resume: bool = False
-    refine: bool = False
+    refine: bool = True
     neutral: Path | Span | None = None
 
     def __post_init__(self) -> None:

@@ -5,7 +5,7 @@ is report only. None was trained on. The truth itself is 4 to 5 degrees off mark
 
     python -m tests.benchmarks.accuracy [--data FOLDER] [--weights NAME] [--calibrated]
                                         [--landmark-model FILE] [--csv FOLDER]
-                                        [--refine] [--neutral SECONDS]
+                                        [--no-refine] [--neutral SECONDS]
 """
 
 import argparse
@@ -98,7 +98,7 @@ def main() -> None:
     parser.add_argument("--calibrated", action="store_true", help="Give each camera's calibration.")
     parser.add_argument("--landmark-model", type=Path, help="Another BlazePose network.")
     parser.add_argument("--csv", type=Path, help="A folder for the tables.")
-    parser.add_argument("--refine", action="store_true", help="Refine each clip.")
+    parser.add_argument("--refine", action=argparse.BooleanOptionalAction, default=True)
     parser.add_argument("--neutral", help="When people stand still in all of them: A-B, s.")
     arguments = parser.parse_args()
     options = PredictOptions(
