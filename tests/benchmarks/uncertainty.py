@@ -4,9 +4,9 @@ Intervals are those of the .mot: after the usual filter, q +- 1.645 q_std; facto
 the fit to picture, floor and gravity (`refined`), which changes q and not q_std. Films of
 synthetic people with BlazePose's own answers are made in FOLDER where they are not there; those who
 calibrate and those who judge share no person, and no recorded motion; of these the landmark network
-has learnt from some, performed by others. The cmbbe clips are development clips, balancing is report only.
-`constant` is the width of an interval that is always the same and covers as much, chosen on those
-who judge: a constant could not do better.
+has learnt from some, performed by others. The cmbbe clips are development clips, balancing is
+report only. `constant` is the width of an interval that is always the same and covers as much,
+chosen on those who judge: a constant could not do better.
 
     python -m tests.benchmarks.uncertainty FOLDER [--clips 60] [--seeds 11 12] [--data FOLDER]
         [--weights NAME] [--landmarks RUN] [--calibrate OUT] [--csv FILE]
