@@ -105,6 +105,8 @@ def test_blur_grows_with_blurring_whatever_the_size(images: Sequence[Image]) -> 
     assert values == sorted(values)
     assert values[0] < SCALES["blur"].good < SCALES["blur"].poor < values[-1]
     assert np.isnan(blur(grey, np.array([10, 10, 5, 5])))
+    for left in (-900, -899):  # nothing of the person is in the picture, or a column of pixels
+        assert np.isnan(blur(grey, np.array([left, 0, 900, 3000])))
 
 
 def test_the_background_tells_how_far_the_camera_moved() -> None:

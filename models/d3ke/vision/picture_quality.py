@@ -27,15 +27,17 @@ def blur(grey: Grey, box: Box) -> float:
     Source: Crete et al. 2007, The blur effect: a picture that is blurred changes little when it
     is blurred again. Here at the network's size at most, for finer detail is not looked at.
     """
-    patch = _shrunk(_patch(grey, box), LANDMARK_SIZE / max(float(box[2]), float(box[3]), 1.0))
-    if min(patch.shape) < LEAST_SIDE_PX:
+    patch = _patch(grey, box)
+    scale = min(1.0, LANDMARK_SIZE / max(float(box[2]), float(box[3]), 1.0))
+    if round(scale * min(patch.shape)) < LEAST_SIDE_PX:  # little of the person is in the picture
         return float("nan")
+    patch = _shrunk(patch, scale)
     return max(_blur_along(patch.astype(np.float32), axis) for axis in (0, 1))
 
 
 def _shrunk(grey: Grey, scale: float) -> Grey:
     """A picture made smaller; what would grow stays as it is."""
-    if scale >= 1 or not grey.size:
+    if scale >= 1:
         return grey
     smaller = cv2.resize(grey, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
     return np.asarray(smaller, np.uint8)
