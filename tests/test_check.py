@@ -265,8 +265,9 @@ def test_what_is_no_file_to_check_is_an_error(tmp_path: Path) -> None:
     (tmp_path / "a.docx").write_text("x")
     with pytest.raises(D3keError, match="not a kind of file"):
         check(tmp_path / "a.docx")
-    with pytest.raises(D3keError, match="no such file"):
-        check(tmp_path / "none.mot")
+    for name in ("none.mot", "none.mp4"):
+        with pytest.raises(D3keError, match="no such file"):
+            check(tmp_path / name)
     write_motion(tmp_path / "a.mot", moving())
     with pytest.raises(D3keError, match="no such file"):
         check(tmp_path / "a.mot", tmp_path / "none.osim")

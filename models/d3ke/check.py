@@ -95,6 +95,8 @@ def check(
 
 
 def _check_clip(path: Path) -> CheckResult:
+    if not path.exists():
+        raise D3keError(f"{path}: no such file. Check its name.")
     heard = Silent()
     try:
         found = judge_clip(path, heard)
