@@ -9,7 +9,7 @@ import typer
 
 from d3ke.errors import OptionError
 from d3ke_cli.console import ExitStatus, RichProgress, for_each, show_json, show_line, show_result
-from d3ke_cli.options import Device, Json, OnDevice
+from d3ke_cli.options import Device, Json, OnDevice, checked_page
 from d3ke_cli.tables import table_of
 
 if TYPE_CHECKING:
@@ -20,7 +20,6 @@ if TYPE_CHECKING:
 
 MARKER_FILES = {".trc", ".c3d"}
 PAIRS = ".csv"
-PAGES = {".html", ".htm"}
 
 
 class Split(StrEnum):
@@ -110,6 +109,7 @@ Report = Annotated[
     typer.Option(
         "--report",
         metavar="HTML",
+        callback=checked_page,
         help="Write a page, too: tables, curves, Bland-Altman plots, gait cycles. It needs no "
         "other file.",
     ),
@@ -149,10 +149,11 @@ def evaluate(
         if value is not None:
             owner = "PRED and REF" if weights else "--weights"
             raise typer.BadParameter(f"--{name.replace('_', '-')} is for {owner} only.")
-    if several and model is not None:
-        raise typer.BadParameter("--model is for one pair: name models in a .csv of pairs.")
-    if report is not None:
-        _check_page(report, reference)
+    of_markers = reference is not None and reference.suffix.lower() in MARKER_FILES
+    if model is not None and (several or of_markers):
+        raise typer.BadParameter("--model is for one pair of angles; a .csv of pairs names models.")
+    if report is not None and of_markers:
+        raise typer.BadParameter("--report is for angles: no page is written of markers.")
     progress = RichProgress()
     status = []
 
@@ -190,13 +191,6 @@ def _checked_several(prediction: Path, reference: Path | None, weights: bool) ->
     if any(folders) and not all(folders):
         raise typer.BadParameter("PRED and REF are two files, or two folders that exist.")
     return all(folders)
-
-
-def _check_page(report: Path, reference: Path | None) -> None:
-    if report.suffix.lower() not in PAGES:
-        raise typer.BadParameter(f"{report}: a page is written as .html.")
-    if reference is not None and reference.suffix.lower() in MARKER_FILES:
-        raise typer.BadParameter("--report is for angles: no page is written of markers.")
 
 
 def _compared(

@@ -181,3 +181,11 @@ Neutral = Annotated[
         "A-B or T. What hips, knees and ankles seem bent by then is taken off.",
     ),
 ]
+PAGES = {".html", ".htm"}
+
+
+def checked_page(output: Path | None) -> Path | None:
+    """The output, unless it is no name of a page."""
+    if output is not None and output.suffix.lower() not in PAGES:
+        raise typer.BadParameter(f"{output}: a page is one file. Name a .html.")
+    return output

@@ -99,8 +99,10 @@ def _check_output(output: Path, more: bool, among: Among) -> None:
         raise OptionError(
             "-o - writes one clip's .mot alone. Leave out --json, --overlay and --report."
         )
+    from d3ke.outputs import is_file_name
+
     given = [f"--{name}" for name, value in among._asdict().items() if value is not None]
-    if given and (output == STDOUT or output.suffix in cli.WRITTEN):
+    if given and (output == STDOUT or is_file_name(output)):
         raise OptionError(f"{', '.join(given)}: for many clips. Name a folder with -o.")
 
 

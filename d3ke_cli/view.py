@@ -6,19 +6,10 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from d3ke_cli.console import ExitStatus, RichProgress, failed, show_json, show_result
-from d3ke_cli.options import Json
+from d3ke_cli.options import Json, checked_page
 
 if TYPE_CHECKING:
     from d3ke.view import View
-
-PAGES = {".html", ".htm"}
-
-
-def checked_page(output: Path) -> Path:
-    """The output, unless it is no name of a page."""
-    if output.suffix.lower() not in PAGES:
-        raise typer.BadParameter(f"{output}: a page is one file. Name a .html.")
-    return output
 
 
 def view(

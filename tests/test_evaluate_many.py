@@ -258,6 +258,7 @@ def test_a_failed_pair_is_status_1(d3ke: Command, study: Path) -> None:
         (["found", "true", "--model", "m.osim"], "one pair"),
         (["found", "true", "--report", "page.pdf"], ".html"),
         (["a.trc", "b.trc", "--report", "page.html"], "angles"),
+        (["a.trc", "b.trc", "--model", "m.osim"], "one pair of angles"),
         (["pairs.csv", "--split", "test"], "--weights only"),
         (["pairs.csv", "--lag", "soon"], "neither auto"),
     ],

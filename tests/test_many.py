@@ -80,7 +80,7 @@ def test_a_clip_that_ends_its_process_is_told_by_name() -> None:
 
 
 @pytest.mark.parametrize("spread", [("--workers", 2), ("--shard", "1/2"), ("--ray", "local")])
-@pytest.mark.parametrize("output", ["out.mot", "-"])
+@pytest.mark.parametrize("output", ["out.mot", "OUT.MOT", "-"])
 def test_what_is_for_many_clips_needs_a_folder(
     d3ke: Command, spread: tuple[str, object], output: str
 ) -> None:

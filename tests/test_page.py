@@ -301,6 +301,7 @@ def test_a_motion_is_shown_on_its_model_beside_a_reference(d3ke: Command, writte
         (["squat.npz", "squat.mot", "-o", "p.html", "--reference", "squat.mot"], 2, "one file"),
         (["squat.npz", "squat.mot", "-o", "p.html", "--video", "squat.mot"], 2, "folder of"),
         (["knees.mot", "-o", "p.html", "--model", "squat.osim"], 1, "has no coordinate of"),
+        (["squat.npz", "-o", "p.html", "--model", "squat.osim"], 2, "a prediction holds its own"),
     ],
 )
 def test_bad_input_is_told_in_a_line(

@@ -22,7 +22,7 @@ from d3ke.report.page_video import small_video
 from d3ke.skeleton.osim import OsimModel
 from d3ke.vision.video import Video
 
-MOTIONS = {".mot", ".sto"}
+PREDICTIONS, MOTIONS = ".npz", {".mot", ".sto"}
 VIDEOS = (".mp4", ".mov", ".avi", ".mkv", ".webm", ".m4v")  # looked for beside a motion
 
 
@@ -81,6 +81,8 @@ def view(
 
 
 def _check(paths: list[Path], options: ViewOptions) -> None:
+    if options.model is not None and all(path.suffix.lower() == PREDICTIONS for path in paths):
+        raise OptionError(f"--model {options.model}: for motions; a prediction holds its own.")
     if len(paths) > 1 and options.reference is not None:
         raise OptionError("--reference goes with one file. View them one by one.")
     if len(paths) > 1 and options.video is not None and not options.video.is_dir():
@@ -89,7 +91,7 @@ def _check(paths: list[Path], options: ViewOptions) -> None:
 
 def _clip(path: Path, options: ViewOptions, heard: Heard) -> PageClip:
     suffix = path.suffix.lower()
-    if suffix == ".npz":
+    if suffix == PREDICTIONS:
         prediction = Prediction.load(path)
         clip = clip_of_prediction(prediction, _files_beside(path))
         video = _video_of(path, [str(prediction.meta.get("clip", ""))], options)
