@@ -15,6 +15,7 @@ from d3ke.motion.motion import Motion
 from d3ke.motion.opensim_files import write_motion
 from d3ke.pairs import Pair
 from d3ke.report.evaluation_page import evaluation_page, write_evaluation_page
+from d3ke.report.html import write_html
 from tests.command import Command
 from tests.made_walks import PELVIS, made_walk
 
@@ -177,3 +178,8 @@ def test_the_command_writes_it(d3ke: Command, tmp_path: Path) -> None:
     assert failed.out == ""
     with pytest.raises(D3keError):
         write_evaluation_page(evaluate(*pair, lag=0.0), tmp_path)
+
+
+def test_a_name_that_is_no_text_is_shown_as_far_as_it_is(tmp_path: Path) -> None:
+    write_html(tmp_path / "page.html", "walk\udcff")  # as Python reads a file's name in Latin-1
+    assert (tmp_path / "page.html").read_text(encoding="utf-8") == "walk?"

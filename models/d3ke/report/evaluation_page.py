@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import scipy
-from jinja2 import Environment, FileSystemLoader
 from markupsafe import Markup
 from numpy.typing import NDArray
 
@@ -16,19 +15,17 @@ from d3ke import __version__
 from d3ke.agreement import wrapped
 from d3ke.evaluate import Evaluation
 from d3ke.evaluate_many import Activity, CoordinateFigures, Judged, ManyEvaluation
-from d3ke.files import replacing
 from d3ke.gait_pool import GaitPool
 from d3ke.pairs import Pair
 from d3ke.planes import plane_of
 from d3ke.report import evaluation_plots
+from d3ke.report.html import templates, write_html
 from d3ke.statistics import band
 
 if TYPE_CHECKING:
     import pandas as pd
 
 Array = NDArray[np.float64]
-
-TEMPLATES = Path(__file__).parent / "templates"
 
 
 class _Coordinate(NamedTuple):
@@ -54,9 +51,7 @@ def write_evaluation_page(
     found: Evaluation | ManyEvaluation, path: Path, title: str = "evaluation"
 ) -> None:
     """Write the page of an evaluation. Raises D3keError where that cannot be."""
-    text = evaluation_page(found, title)
-    with replacing(path) as temporary:
-        temporary.write_text(text, encoding="utf-8")
+    write_html(path, evaluation_page(found, title))
 
 
 def evaluation_page(found: Evaluation | ManyEvaluation, title: str = "evaluation") -> str:
@@ -64,8 +59,7 @@ def evaluation_page(found: Evaluation | ManyEvaluation, title: str = "evaluation
     one = found if isinstance(found, Evaluation) else None
     many = _as_many(found, title) if isinstance(found, Evaluation) else found
     whole, *parts = many.activities
-    pages = Environment(loader=FileSystemLoader(TEMPLATES), autoescape=True, trim_blocks=True)
-    still = whole.still
+    pages, still = templates(), whole.still
     coordinates = [_coordinate(name, whole, still) for name in whole.coordinates]
     rmse = {c.name: c.figures.means["rmse"] for c in coordinates}
     gait = whole.gait

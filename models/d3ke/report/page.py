@@ -12,20 +12,18 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
-from jinja2 import Environment, FileSystemLoader
 from markupsafe import Markup
 from numpy.typing import NDArray
 
 from d3ke import __version__
-from d3ke.files import replacing
 from d3ke.prediction import Prediction
 from d3ke.progress import Progress
+from d3ke.report.html import TEMPLATES, templates, write_html
 from d3ke.report.overlay import Drawing
 from d3ke.report.page_clip import PageClip, clip_of_prediction
 from d3ke.report.page_video import small_video
 from d3ke.vision.video import Video
 
-TEMPLATES = Path(__file__).parent / "templates"
 SCRIPTS = ("page_skeleton.js", "page_curves.js", "page_player.js", "page.js")
 # Coordinates by the beginnings of their names, in the order in which the page shows them.
 GROUPS = {
@@ -55,9 +53,7 @@ class Group(NamedTuple):
 
 def write_page(path: Path, clips: Sequence[PageClip]) -> None:
     """Write the page of one clip or several. Raises D3keError where that cannot be."""
-    text = page(clips)
-    with replacing(path) as temporary:
-        temporary.write_text(text, encoding="utf-8", errors="replace")
+    write_html(path, page(clips))
 
 
 def write_prediction_page(
@@ -75,7 +71,7 @@ def write_prediction_page(
 
 def page(clips: Sequence[PageClip]) -> str:
     """The page: HTML that needs no other file."""
-    pages = Environment(loader=FileSystemLoader(TEMPLATES), autoescape=True, trim_blocks=True)
+    pages = templates()
     pages.filters["number"] = _shown
     return pages.get_template("page.html").render(
         title=clips[0].name if len(clips) == 1 else f"{len(clips)} clips",

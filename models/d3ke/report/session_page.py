@@ -5,16 +5,14 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
-from jinja2 import Environment, FileSystemLoader
 from markupsafe import Markup
 
 from d3ke import __version__
-from d3ke.files import replacing
 from d3ke.omc.story import FilmStory, PersonStory, TakeStory
 from d3ke.omc.trust import LARGEST_ERROR_M
+from d3ke.report.html import templates, write_html
 from d3ke.report.plots import BLUE, GRID, ORANGE, RED, plot
 
-TEMPLATES = Path(__file__).parent / "templates"
 MOST_MARKERS = 24  # in a plot: the worst ones
 DOUBTFUL = 0.5  # part of the moments in which a coordinate is trusted, below which it is named
 LIMIT_MM = LARGEST_ERROR_M * 1000
@@ -37,14 +35,12 @@ class _Take(NamedTuple):
 
 def write_session_page(person: PersonStory, path: Path) -> None:
     """Write the page of a person. Raises D3keError where that cannot be."""
-    text = session_page(person)
-    with replacing(path) as temporary:
-        temporary.write_text(text, encoding="utf-8")
+    write_html(path, session_page(person))
 
 
 def session_page(person: PersonStory) -> str:
     """The page of a person: HTML that needs no other file."""
-    pages = Environment(loader=FileSystemLoader(TEMPLATES), autoescape=True, trim_blocks=True)
+    pages = templates()
     shares = [share for take in person.takes for share in take.trusted.values()]
     return pages.get_template("session.html").render(
         person=person,
