@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
+from statistics import NormalDist
 from typing import Any
 
 import av
@@ -104,7 +105,8 @@ def test_the_page_holds_the_numbers_of_the_prediction(prediction: Prediction, te
         values[:, 4], prediction.q[:, 4], atol=1e-6
     )  # metres stay metres: pelvis_ty
     spread = numbers(clip["spread"]).reshape(count, wide)
-    assert spread[0, at] == pytest.approx(1.645 * SD_DEG, abs=1e-4)  # 90 % of a normal distribution
+    of_90_percent = NormalDist().inv_cdf(0.95) * SD_DEG
+    assert spread[0, at] == pytest.approx(of_90_percent, abs=1e-4)
     assert np.isnan(spread[0, 0])
     points = numbers(clip["points"]).reshape(count, -1, 3)
     ends = {bone["name"]: bone["end"] for bone in clip["bones"]}

@@ -7,7 +7,6 @@
   OpenSim stops reading at a nan
 """
 
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -17,23 +16,14 @@ from numpy.typing import NDArray
 from d3ke.files import replacing
 from d3ke.motion.motion import Motion
 from d3ke.motion.names import family_of_model, to_names
+from d3ke.motion.opensim_files import motion_text
 from d3ke.network.uncertainty import NORMAL_90
 from d3ke.prediction import Prediction
 from d3ke.skeleton.osim import OsimModel
 
 Array = NDArray[np.float64]
 
-# As of a .mot. The first line is the name that OpenSim shows.
-HEADER = """Standard deviations: 1.645 of them to either side hold 90 %
-version=1
-nRows={rows}
-nColumns={columns}
-inDegrees=yes
-
-Units are S.I. units (second, meters, Newtons, ...)
-
-endheader
-"""
+TITLE = "Standard deviations: 1.645 of them to either side hold 90 %"
 
 
 def std_of(prediction: Prediction, motion: Motion) -> Motion | None:
@@ -66,12 +56,4 @@ def in_names_of(std: Motion, osim: OsimModel) -> Motion:
 def write_std(path: Path, std: Motion) -> None:
     """Write the .sto, rotations in degrees. Raises D3keError where it cannot be written."""
     with replacing(path) as temporary:
-        temporary.write_text("".join(_lines(std)), encoding="utf-8", newline="\n")
-
-
-def _lines(std: Motion) -> Iterator[str]:
-    yield HEADER.format(rows=len(std.time), columns=len(std.names) + 1)
-    yield "\t".join(("time", *std.names)) + "\n"
-    form = "\t".join(["%16.8f"] * (len(std.names) + 1)) + "\n"
-    for time, row in zip(std.time.tolist(), std.degrees().tolist(), strict=True):
-        yield form % (time, *row)
+        temporary.write_text(motion_text(std, TITLE), encoding="utf-8", newline="\n")

@@ -24,8 +24,9 @@ from d3ke.motion.trc import parse_trc, trc_text
 Target = str | os.PathLike[str] | TextIO
 Warn = Callable[[str], None]
 
-# As OpenSim's InverseKinematicsTool writes it.
-MOT_HEADER = """Coordinates
+# As OpenSim's InverseKinematicsTool writes it, under the title that OpenSim shows.
+COORDINATES = "Coordinates"
+MOT_HEADER = """{title}
 version=1
 nRows={rows}
 nColumns={columns}
@@ -89,9 +90,9 @@ def write_motion(target: Target, motion: Motion, warn: Warn = no_warning) -> Non
     _write(target, _mot_lines(kept))
 
 
-def motion_text(motion: Motion) -> str:
+def motion_text(motion: Motion, title: str = COORDINATES) -> str:
     """The text of a .mot in degrees, as `write_motion` writes it."""
-    return "".join(_mot_lines(motion))
+    return "".join(_mot_lines(motion, title))
 
 
 def write_sto(target: Target, motion: Motion) -> None:
@@ -134,8 +135,8 @@ def _coordinate_columns(labels: tuple[str, ...], path: Path) -> tuple[list[int],
     return states, names
 
 
-def _mot_lines(motion: Motion) -> Iterator[str]:
-    yield MOT_HEADER.format(rows=len(motion.time), columns=len(motion.names) + 1)
+def _mot_lines(motion: Motion, title: str = COORDINATES) -> Iterator[str]:
+    yield MOT_HEADER.format(title=title, rows=len(motion.time), columns=len(motion.names) + 1)
     yield "\t".join(("time", *motion.names)) + "\n"
     form = "\t".join(["%16.8f"] * (len(motion.names) + 1)) + "\n"
     for time, row in zip(motion.time.tolist(), motion.degrees().tolist(), strict=True):

@@ -11,6 +11,7 @@ from d3ke import __version__
 from d3ke.errors import D3keError
 from d3ke.motion.motion import Motion
 from d3ke.motion.names import family_of_model, to_family, to_names
+from d3ke.network.uncertainty import NORMAL_90
 from d3ke.phases import Stance, stances
 from d3ke.posing import Posed, posed
 from d3ke.prediction import Prediction
@@ -21,7 +22,6 @@ from d3ke.skeleton.osim import OsimModel
 
 Array = NDArray[np.float64]
 
-COVERED = 1.645  # standard deviations to each side that hold 90 % of a normal distribution
 SIDE_VIEW_DEG = 90.0  # where nobody filmed, the person is seen from the right
 
 
@@ -85,7 +85,7 @@ def clip_of_prediction(prediction: Prediction, files: dict[str, str]) -> PageCli
         name=str(meta.get("clip", files.get("npz", "a clip"))),
         motion=prediction.motion(),
         stick=stick_of(Posed(prediction.markers, prediction.joints), osim),
-        spread=None if prediction.q_std is None else COVERED * prediction.q_std,
+        spread=None if prediction.q_std is None else NORMAL_90 * prediction.q_std,
         observed=tuple(map(bool, prediction.observed)),
         stances=stances(prediction.time, prediction.markers, osim),
         facts=_facts(prediction),
