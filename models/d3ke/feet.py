@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from d3ke.motion.motion import Motion
 from d3ke.motion.names import common, to_family
-from d3ke.posing import in_parts
+from d3ke.posing import coordinates_of, in_parts
 from d3ke.skeleton.kinematics import SkeletalModel
 from d3ke.skeleton.osim import OsimModel
 
@@ -72,10 +72,7 @@ def _bodies(motion: Motion, osim: OsimModel) -> Array:
     """Frames (T, 5, 4, 4) of the pelvis, heels and toes in ground."""
     skeleton = SkeletalModel(osim)
     chosen = [osim.body_names.index(name) for name in (PELVIS, *HEELS, *TOES)]
-    names = [c.name for c in osim.coordinates]
-    moved = to_family(motion, osim)
-    q = np.array([[c.default for c in osim.coordinates]]).repeat(len(motion.time), axis=0)
-    q[:, [names.index(name) for name in moved.names]] = moved.q
+    q = coordinates_of(to_family(motion, osim), osim)
     frames = np.empty((len(q), len(chosen), 4, 4))
     with torch.inference_mode():
         for part in in_parts(len(q)):

@@ -7,7 +7,9 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from d3ke.motion.motion import Motion
 from d3ke.skeleton.kinematics import SkeletalModel
+from d3ke.skeleton.osim import OsimModel
 
 FRAMES = 256  # posed at once: fits the caches, and is the fastest
 
@@ -22,6 +24,15 @@ class Posed(NamedTuple):
 def in_parts(count: int) -> Iterator[slice]:
     """Slices that cover `count` frames."""
     return (slice(first, first + FRAMES) for first in range(0, count, FRAMES))
+
+
+def coordinates_of(motion: Motion, osim: OsimModel) -> NDArray[np.float64]:
+    """A motion of a model as (T, K) in the model's order; what it lacks has its default."""
+    q = np.array([[c.default for c in osim.coordinates]]).repeat(len(motion.time), axis=0)
+    for name in motion.names:
+        if name in osim.coordinate_names:
+            q[:, osim.coordinate_names.index(name)] = motion.column(name)
+    return q
 
 
 def posed(

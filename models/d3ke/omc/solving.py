@@ -26,9 +26,9 @@ from d3ke.omc.scale_setup import DEFAULT_STATURE_M, ScaleSetup
 from d3ke.omc.scaling import scale_model
 from d3ke.omc.segments import Segment, factors_against_anthropometry, implausible
 from d3ke.omc.solved import Solved as Solution
-from d3ke.omc.transfer import Transferred, coordinates_of, transferred
+from d3ke.omc.transfer import Transferred, transferred
 from d3ke.omc.trust import Flags, determined, trusted
-from d3ke.posing import posed
+from d3ke.posing import coordinates_of, posed
 from d3ke.skeleton import default_model
 from d3ke.skeleton.kinematics import SkeletalModel
 from d3ke.skeleton.osim import OsimModel

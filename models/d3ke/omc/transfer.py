@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from d3ke.errors import D3keError
 from d3ke.motion.motion import Motion
 from d3ke.motion.names import common, family_of_model, to_family
-from d3ke.posing import in_parts
+from d3ke.posing import coordinates_of, in_parts
 from d3ke.skeleton import document
 from d3ke.skeleton.kinematics import SkeletalModel
 from d3ke.skeleton.osim import OsimModel
@@ -208,12 +208,3 @@ def joint_centres(osim: OsimModel, q: Array, scales: Array | None = None) -> Arr
         parts = [skeleton(torch.from_numpy(q[rows]), size).joints for rows in in_parts(len(q))]
     found: Array = torch.cat(parts).numpy()
     return found
-
-
-def coordinates_of(motion: Motion, osim: OsimModel) -> Array:
-    """A motion of a model as (T, K) in the model's order; what it lacks has its default."""
-    q = np.array([[c.default for c in osim.coordinates]]).repeat(len(motion.time), axis=0)
-    for name in motion.names:
-        if name in osim.coordinate_names:
-            q[:, osim.coordinate_names.index(name)] = motion.column(name)
-    return q

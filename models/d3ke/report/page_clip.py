@@ -13,7 +13,7 @@ from d3ke.motion.motion import Motion
 from d3ke.motion.names import family_of_model, to_family, to_names
 from d3ke.network.uncertainty import NORMAL_90
 from d3ke.phases import Stance, stances
-from d3ke.posing import Posed, posed
+from d3ke.posing import Posed, coordinates_of, posed
 from d3ke.prediction import Prediction
 from d3ke.report.overlay import LEFT, RIGHT, Colour, bones_of
 from d3ke.report.page_doubts import doubts_of
@@ -114,7 +114,7 @@ def clip_of_motion(name: str, motion: Motion, osim: OsimModel, files: dict[str, 
             f"{name}: has no coordinate of {osim.name} ({', '.join(osim.coordinate_names[:3])}, "
             "...). Pass the model that it was made with."
         )
-    pose = posed(SkeletalModel(osim), _whole(motion, osim))
+    pose = posed(SkeletalModel(osim), coordinates_of(to_family(motion, osim), osim))
     return PageClip(
         name=name,
         motion=shown.select(had),
@@ -130,14 +130,6 @@ def clip_of_motion(name: str, motion: Motion, osim: OsimModel, files: dict[str, 
         files=files,
         seen_from_deg=SIDE_VIEW_DEG,
     )
-
-
-def _whole(motion: Motion, osim: OsimModel) -> Array:
-    """The motion in all of a model's coordinates, (T, K); those that couplers set are 0."""
-    free = to_family(motion, osim)
-    q = np.zeros((len(free.time), len(osim.coordinates)))
-    q[:, [osim.coordinate_names.index(name) for name in free.names]] = free.q
-    return q
 
 
 def stick_of(pose: Posed, osim: OsimModel) -> Stick:
