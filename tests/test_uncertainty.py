@@ -11,9 +11,9 @@ import torch
 
 from d3ke.errors import D3keError
 from d3ke.export import Sampling, export, sampled
-from d3ke.network.building import fused, network_of
+from d3ke.network.building import fused
 from d3ke.network.checkpoint import load_weights, save_weights, story_of
-from d3ke.network.config import D3KEConfig, default_bounds, default_priors
+from d3ke.network.config import default_bounds
 from d3ke.network.inference import regress
 from d3ke.network.landmark_network import LandmarkD3KE
 from d3ke.network.landmarks import LandmarkWindow
@@ -24,17 +24,16 @@ from d3ke.prediction import Prediction
 from d3ke.skeleton import default_model
 from d3ke.skeleton.osim import OsimModel
 from d3ke.std_file import in_names_of
-from d3ke.synth.landmarks.clips import LandmarkClipsConfig
 from d3ke.train import train_landmarks
 from d3ke.train_uncertainty import Errors, factors_of, train_uncertainty, with_head
-from d3ke.training.landmarks import LandmarkConfig
 from d3ke.training.uncertainty import UncertaintyConfig
 from tests.benchmarks.uncertainty import Judged, table
 from tests.command import Command
 from tests.scenes import camera_at, scene, squat
 from tests.small_data import small_data
-from tests.test_fused import pictures_network
+from tests.test_fused import landmarks_network, pictures_network
 from tests.test_inference import CAMERA, track_at
+from tests.test_train import TINY as SMALL
 from tests.test_train import Interrupting
 
 OSIM = default_model()
@@ -43,37 +42,12 @@ KNEE, LEFT_KNEE, PELVIS = (
     NAMES.index(name) for name in ("knee_angle_r", "knee_angle_l", "pelvis_tilt")
 )
 PREDICTED = [NAMES.index(name) for name in default_bounds(OSIM)]
-TINY = UncertaintyConfig(
-    steps=6,
-    batch=4,
-    save_every=3,
-    warmup=2,
-    precision="fp32",
-    workers=0,
-    validation_batches=1,
-    calibration_batches=3,
-    hidden=4,
-    clips=LandmarkClipsConfig(frames=16, bank_clips=8),
-)
-COMMON = ("batch", "save_every", "warmup", "precision", "workers", "validation_batches", "clips")
+TINY = UncertaintyConfig(**vars(SMALL), calibration_batches=3, hidden=4)
 
 
 def network(*, hidden: int = 0) -> LandmarkD3KE:
-    torch.manual_seed(0)
-    config = D3KEConfig(
-        OSIM.sha256,
-        width=16,
-        blocks=1,
-        heads=2,
-        feedforward=16,
-        bounds=default_bounds(OSIM),
-        priors=default_priors(OSIM),
-    )
-    model = network_of(config, OSIM)
-    if hidden:
-        return with_head(model, hidden, "a test").eval()
-    assert isinstance(model, LandmarkD3KE)
-    return model.eval()
+    model = landmarks_network()
+    return with_head(model, hidden, "a test").eval() if hidden else model
 
 
 def calibrated(factor: float = 2.0) -> LandmarkD3KE:
@@ -349,7 +323,7 @@ def test_a_network_that_learns_on_forgets_what_it_said_of_itself(
     data: Path, tmp_path: Path
 ) -> None:
     save_weights(tmp_path / "headed.safetensors", calibrated(), {})
-    config = LandmarkConfig(**{name: getattr(TINY, name) for name in COMMON}, steps=2)
+    config = replace(SMALL, steps=2)
     init = tmp_path / "headed.safetensors"
     train_landmarks(tmp_path / "on", data, OSIM, config, init=init)
     assert not load_weights(tmp_path / "on").tells_std
