@@ -257,6 +257,7 @@ def test_predict_writes_it_where_the_weights_tell(
     found.meta["warnings"] = []
     monkeypatch.setattr("d3ke.predict.predict", lambda *_: found)
     (tmp_path / "clip.mp4").write_bytes(b"of a test")
+    (tmp_path / "out_std.sto").write_bytes(b"of another .mot")
     result = predict_clip(tmp_path / "clip.mp4", tmp_path / "out.mot", None, model)
     assert ("std" in result.outputs) == tells
     assert (tmp_path / "out_std.sto").exists() == tells

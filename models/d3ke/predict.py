@@ -107,8 +107,7 @@ def predict_clip(
     for target in targets.values():
         check_writable(target)
     model = model or load_weights(options.weights)
-    if not model.tells_std:
-        del targets[STD]
+    outdated = None if model.tells_std else targets.pop(STD)
     if options.resume and is_done(targets, key_of(clip, options.told(), model)):
         return _result(clip, targets, Prediction.load(targets["npz"]), skipped=True)
     prediction = predict(clip, options, model, progress, finder)
@@ -120,6 +119,8 @@ def predict_clip(
             write_overlay(clip, prediction, paths["overlay"], progress)
         if options.report:
             write_prediction_page(paths["report"], prediction, clip, targets, progress)
+    if outdated is not None:
+        outdated.unlink(missing_ok=True)  # by other weights, of the .mot that was replaced
     return _result(clip, targets, prediction, skipped=False)
 
 
