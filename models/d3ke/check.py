@@ -30,10 +30,10 @@ from d3ke.prediction import Prediction
 from d3ke.progress import Silent
 from d3ke.quality import Judgement, judge_clip
 from d3ke.skeleton.osim import OsimModel
+from d3ke.vision.video import SUFFIXES as VIDEOS
 
 Array = NDArray[np.float64]
 
-CLIPS = {".avi", ".m4v", ".mkv", ".mov", ".mp4", ".mpg", ".mts", ".webm", ".wmv"}
 SHOWN = 5  # names in a message
 NEAR_AXIS = 0.8  # cosine of 37 degrees: a body that leans more is taken to lie
 
@@ -73,7 +73,7 @@ def check(
     wrong inside the file is in the result.
     """
     path = Path(file)
-    if path.is_dir() or path.suffix.lower() in CLIPS:
+    if path.is_dir() or path.suffix.lower() in VIDEOS:
         return _check_clip(path)
     look = CHECKS.get(path.suffix.lower())
     if look is None:

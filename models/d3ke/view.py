@@ -20,10 +20,10 @@ from d3ke.report.page import write_page
 from d3ke.report.page_clip import PageClip, Reference, clip_of_motion, clip_of_prediction
 from d3ke.report.page_video import small_video
 from d3ke.skeleton.osim import OsimModel
+from d3ke.vision.video import SUFFIXES as VIDEOS
 from d3ke.vision.video import Video
 
 PREDICTIONS, MOTIONS = ".npz", {".mot", ".sto"}
-VIDEOS = (".mp4", ".mov", ".avi", ".mkv", ".webm", ".m4v")  # looked for beside a motion
 
 
 @dataclass(frozen=True)

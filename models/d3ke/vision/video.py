@@ -9,6 +9,8 @@ from d3ke.errors import D3keError
 from d3ke.vision.container import Container, Image, Stamped
 from d3ke.vision.stills import Stills
 
+# Of files, those that people send most first.
+SUFFIXES = (".mp4", ".mov", ".avi", ".mkv", ".webm", ".m4v", ".mpg", ".mts", ".wmv")
 GAP_RATIO = 1.5  # longest over median frame interval above which a clip counts as uneven
 # A frame is sampled once this part of the interval has passed: 60 -> 30, 50 -> 25, 240 -> 30 Hz.
 SAMPLING_TOLERANCE = 0.92
