@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
-from functools import cached_property, lru_cache
+from functools import cached_property, lru_cache, partial
 from typing import NamedTuple
 
 import cv2
@@ -20,6 +20,7 @@ from d3ke.vision.camera import camera_of
 from d3ke.vision.container import Image
 from d3ke.vision.person import PersonTrack, follow, open_finder
 from d3ke.vision.rules import start_of
+from d3ke.vision.sampled_video import Evenly
 from d3ke.vision.tracking import Finder, Tracker
 from d3ke.vision.video import Frame, Reel, Video
 
@@ -58,24 +59,24 @@ class Watcher:
 
         Raises D3keError: a video that cannot be read or shows nobody.
         """
-        reel, kept = self._reel(footage.video), _Kept()
+        reel, kept = self._reel(footage.video), Evenly[Image](MOST_KEPT)
         video = reel.video
         track = self._tracked(reel, footage, kept)
         numbers, moved = self._points(solved)
         seen = Seen.of(track.time, track.landmarks, video.size, numbers, _focal_px(video))
         trial = Trial(str(footage.video), seen, moved, person.height_m or HEIGHT_M)
-        return Watched(person, take, solved, footage, track, trial, kept.images, video.size)
+        return Watched(person, take, solved, footage, track, trial, kept.kept, video.size)
 
     @cached_property
     def _finder(self) -> Finder:
         return open_finder()
 
-    def _tracked(self, reel: Reel, footage: Footage, kept: "_Kept") -> PersonTrack:
+    def _tracked(self, reel: Reel, footage: Footage, kept: Evenly[Image]) -> PersonTrack:
         """The person in the frames that count."""
         video, numbers = reel.video, footage.numbers
         tracker = Tracker(self._finder, *start_of("largest", video, self._finder))
         frames = video.frames(RATE_HZ) if numbers is None else reel.chosen(numbers.tolist())
-        track = follow(kept.passing(frames), video.size, tracker).track
+        track = follow(_passing(frames, kept), video.size, tracker).track
         if not track.seen.any():
             raise D3keError(
                 f"{video.path}: nobody is seen in {len(track.time)} frames. Is it the right video?"
@@ -94,22 +95,11 @@ class Watcher:
         return self._last[1:]
 
 
-class _Kept:
-    """Some of the frames that go by, evenly spread however many come. images: by their place."""
-
-    def __init__(self) -> None:
-        self.images: dict[int, Image] = {}
-        self._step = 1
-
-    def passing(self, frames: Iterable[Frame]) -> Iterator[Frame]:
-        """The frames again."""
-        for place, frame in enumerate(frames):
-            if place % self._step == 0:
-                self.images[place] = _small(frame.image)
-            if len(self.images) > MOST_KEPT:
-                self._step *= 2
-                self.images = {n: image for n, image in self.images.items() if n % self._step == 0}
-            yield frame
+def _passing(frames: Iterable[Frame], kept: Evenly[Image]) -> Iterator[Frame]:
+    """The frames again, of which some are kept, made small."""
+    for frame in frames:
+        kept.offer(partial(_small, frame.image))
+        yield frame
 
 
 def _small(image: Image) -> Image:
