@@ -1,5 +1,6 @@
 """Evaluations of motions and markers as text, in degrees, millimetres and milliseconds."""
 
+import math
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -82,12 +83,14 @@ def markers(found: "MarkerEvaluation") -> str:
     lines = [
         heading("millimetres", found.frames, found.lag_s),
         f"Mean {found.mean_mm:.1f}, at lag 0 {found.zero_mean_mm:.1f}.",
-        f"After each frame's best turn and shift {found.rigid_mean_mm:.1f}, and size "
-        f"{found.scaled_mean_mm:.1f} (PA-MPJPE); of the reference's mean shape "
-        f"{found.still_mm[0]:.1f} and {found.still_mm[1]:.1f}.",
-        *("", _text(_chosen(found.to_frame(), columns))),
     ]
-    return "\n".join(lines)
+    if not math.isnan(found.rigid_mean_mm):
+        lines.append(
+            f"After each frame's best turn and shift {found.rigid_mean_mm:.1f}, and size "
+            f"{found.scaled_mean_mm:.1f} (PA-MPJPE); of the reference's mean shape "
+            f"{found.still_mm[0]:.1f} and {found.still_mm[1]:.1f}."
+        )
+    return "\n".join([*lines, "", _text(_chosen(found.to_frame(), columns))])
 
 
 def many(found: "ManyEvaluation") -> str:

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from d3ke.errors import D3keError
 from d3ke.evaluate_many import evaluate_many
+from d3ke.evaluate_markers import evaluate_markers
 from d3ke.motion.motion import Motion
 from d3ke.motion.opensim_files import write_markers, write_motion, write_sto
 from d3ke.pairs import Pair, pairs_of_folders, pairs_of_table
@@ -293,3 +294,15 @@ def test_markers_have_their_aligned_figures(d3ke: Command, tmp_path: Path) -> No
     assert done["baselines"]["own_mean"]["rigid_mean_error_mm"] > 20
     assert done["markers"]["C7"]["scaled_mean_mm"] < 0.01
     assert "PA-MPJPE" in d3ke("evaluate", tmp_path / "a.trc", tmp_path / "b.trc").out
+
+
+def test_two_markers_have_no_aligned_figures(d3ke: Command, tmp_path: Path) -> None:
+    whole = cloud()
+    two = replace(whole, xyz=whole.xyz[:, :2], names=whole.names[:2])
+    record = evaluate_markers(two, two, lag=0.0).to_json()
+    assert record["rigid_mean_error_mm"] is None
+    json.dumps(record, allow_nan=False)
+    write_markers(tmp_path / "two.trc", two)
+    text = d3ke("evaluate", tmp_path / "two.trc", tmp_path / "two.trc", "--lag", "0").out
+    assert "nan" not in text
+    assert "PA-MPJPE" not in text

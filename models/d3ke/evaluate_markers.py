@@ -12,6 +12,7 @@ from scipy.spatial.transform import Rotation
 
 from d3ke.agreement import MAX_GAP_S, best_lag, spoken, turn_about_y
 from d3ke.errors import D3keError
+from d3ke.evaluation_json import means_json, number
 from d3ke.motion.markers import MarkerData
 from d3ke.recordings import load_markers
 
@@ -62,16 +63,18 @@ class MarkerEvaluation:
             "lag_s": self.lag_s,
             "frames": self.frames,
             "mean_error_mm": self.mean_mm,
-            "lag_0": {"mean_error_mm": self.zero_mean_mm},
-            "rigid_mean_error_mm": self.rigid_mean_mm,
-            "scaled_mean_error_mm": self.scaled_mean_mm,
+            "lag_0": {"mean_error_mm": number(self.zero_mean_mm)},
+            "rigid_mean_error_mm": number(self.rigid_mean_mm),
+            "scaled_mean_error_mm": number(self.scaled_mean_mm),
             "baselines": {
                 "own_mean": {
-                    "rigid_mean_error_mm": self.still_mm[0],
-                    "scaled_mean_error_mm": self.still_mm[1],
+                    "rigid_mean_error_mm": number(self.still_mm[0]),
+                    "scaled_mean_error_mm": number(self.still_mm[1]),
                 }
             },
-            "markers": {name: errors._asdict() for name, errors in self.markers.items()},
+            "markers": {
+                name: means_json(errors._asdict()) for name, errors in self.markers.items()
+            },
             "warnings": list(self.warnings),
         }
 
