@@ -28,7 +28,7 @@ HEIGHT_OF_WORLD_M = 1.5  # a person of 1.7 m in BlazePose's metres, 0.89 of life
 SHOULDERS, HIPS = (11, 12), (23, 24)  # landmarks: left, right
 LIMBS = (13, 14, 15, 16, 23, 24, 25, 26, 27, 28)  # elbows, wrists, hips, knees, ankles
 ENDS = (0, 15, 16, 27, 28, 29, 30, 31, 32)  # nose, wrists, ankles, heels, toes
-VISIBLE = 0.5  # BlazePose's visibility of a landmark that is hidden rather than seen
+VISIBLE = 0.5  # BlazePose's visibility of a landmark: below, it is hidden rather than seen
 FRONT_DEG, SIDE_DEG = 30.0, 65.0  # between a person's facing and the way to the camera
 TOLD_BY_TRACKING = {"height", "seen"}  # poor ones: whoever follows the person warns of them
 
@@ -132,8 +132,8 @@ def height_px(track: PersonTrack) -> float:
 def facing_deg(track: PersonTrack) -> float:
     """How far the person is turned from the camera: 0 faces it, 90 is a side view, 180 the back."""
     world = track.landmarks[track.seen, :, 4:]
-    across = sum(world[:, left] - world[:, right] for left, right in (SHOULDERS, HIPS))
-    assert not isinstance(across, int)
+    shoulders, hips = (world[:, left] - world[:, right] for left, right in (SHOULDERS, HIPS))
+    across = shoulders + hips
     known = np.linalg.norm(across[:, ::2], axis=1) > 0
     turns = np.arctan2(np.abs(across[known, 2]), across[known, 0])
     return float(np.degrees(_median(turns)))
@@ -153,6 +153,7 @@ def _view(track: PersonTrack) -> Iterator[Judgement]:
     turn = facing_deg(track)
     if not np.isfinite(turn):
         return
+    verdict: Verdict
     if turn <= FRONT_DEG:
         verdict, says = "good", "from the front: adduction and bending to a side show best"
     elif turn < SIDE_DEG:
@@ -162,7 +163,7 @@ def _view(track: PersonTrack) -> Iterator[Judgement]:
     else:
         verdict, says = "fair", "from behind: right and left are mistaken more often"
     aside = "" if verdict == "good" else "; film from 30 to 60 deg beside the front"
-    yield Judgement("view", round(turn, 3), "deg", verdict, says + aside)  # type: ignore[arg-type]
+    yield Judgement("view", round(turn, 3), "deg", verdict, says + aside)
 
 
 def _blur(track: PersonTrack, samples: Sequence[Sample]) -> float:

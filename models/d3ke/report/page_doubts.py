@@ -4,9 +4,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from d3ke.prediction import Prediction
+from d3ke.quality import VISIBLE
 from d3ke.skeleton.landmark_places import landmark_places
 
-HIDDEN = 0.5  # visibility of a landmark below which BlazePose takes it to be covered
 OFTEN = 0.25  # part of the frames from which it is told
 BEYOND_RAD = np.deg2rad(5.0)  # past the end of a range: less may be the range's fault
 MOST = 4  # coordinates named
@@ -27,7 +27,7 @@ def _covered(landmarks: NDArray[np.float32]) -> list[str]:
     for limb, ends in LIMBS.items():
         for side, word in SIDES.items():
             chosen = [names.index(f"{end}_{side}") for end in ends]
-            part = float((seen[:, chosen] < HIDDEN).mean()) if len(seen) else 0.0
+            part = float((seen[:, chosen] < VISIBLE).mean()) if len(seen) else 0.0
             if part >= OFTEN:
                 lines.append(
                     f"the {word} {limb} is covered in {part:.0%} of the frames: a guess there"
