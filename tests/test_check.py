@@ -16,8 +16,15 @@ from d3ke.motion.c3d import write_c3d
 from d3ke.motion.markers import MarkerData
 from d3ke.motion.motion import Motion
 from d3ke.motion.names import is_rotational
-from d3ke.motion.opensim_files import motion_text, read_markers, write_markers, write_motion
+from d3ke.motion.opensim_files import (
+    motion_text,
+    read_markers,
+    read_motion,
+    write_markers,
+    write_motion,
+)
 from d3ke.skeleton.osim import OsimModel
+from d3ke.std_file import write_std
 
 MODEL = Path(__file__).parents[1] / "models" / "d3ke" / "assets" / "fullbody.osim"
 # Places of a standing person's markers: X forward, Y up, Z right, m.
@@ -271,6 +278,22 @@ def test_what_is_no_file_to_check_is_an_error(tmp_path: Path) -> None:
     write_motion(tmp_path / "a.mot", moving())
     with pytest.raises(D3keError, match="no such file"):
         check(tmp_path / "a.mot", tmp_path / "none.osim")
+
+
+def test_a_clip_has_no_use_for_a_model(tmp_path: Path) -> None:
+    with pytest.raises(D3keError, match="judged without a model"):
+        check(tmp_path / "a.mp4", MODEL)
+
+
+def test_standard_deviations_are_no_motion_of_a_model(tmp_path: Path) -> None:
+    std = tmp_path / "a_std.sto"
+    write_std(std, moving().select(["knee_angle_r", "knee_angle_l"]))
+    alone, with_model = check(std), check(std, MODEL)
+    assert alone.ok
+    assert not alone.warnings
+    assert with_model.problems == ("standard deviations, no motion: load the .mot beside it",)
+    with pytest.raises(D3keError, match=r"a_std.sto: holds standard deviations"):
+        read_motion(std)
 
 
 def test_z_up_is_usual_in_c3d(tmp_path: Path) -> None:

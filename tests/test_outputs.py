@@ -45,6 +45,12 @@ def test_clips_that_cannot_be_told_apart_are_refused() -> None:
         names_of([Path("/x/a/walk.mp4"), Path("/y/a/walk.mov")])
 
 
+def test_a_clip_that_is_named_twice_is_told_as_such(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir("/")
+    with pytest.raises(OptionError, match=r"^/x/walk.mp4: named more than once"):
+        names_of([Path("x/walk.mp4"), Path("/a/walk.mp4"), Path("/x/walk.mp4")])
+
+
 def test_all_are_written_under_their_own_names(tmp_path: Path) -> None:
     targets = with_suffixes(tmp_path / "new" / "out", ["mot", "trc"])
     written(targets)

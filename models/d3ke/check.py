@@ -23,7 +23,7 @@ from d3ke.motion.markers import MarkerData
 from d3ke.motion.motion import Motion
 from d3ke.motion.motion_sense import motion_remarks
 from d3ke.motion.names import CLEAR_BEND, GAIT2392, family_of, family_of_model
-from d3ke.motion.opensim_files import motion_in
+from d3ke.motion.opensim_files import STD_TITLE, motion_in
 from d3ke.motion.storage import Remark, parse_storage
 from d3ke.motion.trc import parse_trc
 from d3ke.prediction import Prediction
@@ -69,11 +69,13 @@ def check(
     """Look at a .mot, .sto, .trc, .c3d, .osim, .npz of `d3ke predict`, or a clip for it.
 
     model: an .osim that the motion or the markers are meant for.
-    Raises D3keError: no such file, another kind of file, a model that cannot be read. What is
-    wrong inside the file is in the result.
+    Raises D3keError: no such file, another kind of file, a model that cannot be read, or one
+    for a clip. What is wrong inside the file is in the result.
     """
     path = Path(file)
     if path.is_dir() or path.suffix.lower() in VIDEOS:
+        if model is not None:
+            raise D3keError(f"{path}: a clip is judged without a model. Leave the .osim out.")
         return _check_clip(path)
     look = CHECKS.get(path.suffix.lower())
     if look is None:
@@ -107,9 +109,14 @@ def _check_clip(path: Path) -> CheckResult:
 
 
 def _check_motion(path: Path, model: OsimModel | None) -> Iterator[Remark]:
-    table = parse_storage(read_text(path), path)
+    text = read_text(path)
+    table = parse_storage(text, path)
     yield from table.remarks
     yield from _line_ends(path)
+    if text.startswith(STD_TITLE):
+        if model is not None:
+            yield Remark("standard deviations, no motion: load the .mot beside it", True)
+        return
     turns = {c.name: c.rotational for c in model.coordinates} if model else None
     motion = motion_in(table, path, turns)
     yield from motion_remarks(motion, table.in_degrees, path.suffix.lower() == ".mot")

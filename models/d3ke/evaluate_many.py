@@ -227,7 +227,9 @@ def _seconds(pair: Pair) -> float:
     except ValueError:
         seconds = math.nan
     if not math.isfinite(seconds):
-        raise D3keError(f"{pair.clip}: lag {pair.lag} is neither auto nor a number of seconds.")
+        raise D3keError(
+            f"{pair.prediction}: lag {pair.lag} is neither auto nor a number of seconds."
+        )
     return seconds
 
 

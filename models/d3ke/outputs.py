@@ -4,11 +4,15 @@ import hashlib
 import os
 import shutil
 import tempfile
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TypeVar
 
 from d3ke.errors import D3keError, OptionError
+
+Thing = TypeVar("Thing", Path, str)
 
 SUFFIXES = ("mot", "trc", "osim", "c3d", "csv", "npz")
 STD = "std"  # the format whose file is NAME_std.sto
@@ -30,17 +34,21 @@ def names_of(clips: Iterable[Path]) -> list[str]:
     Raises OptionError where that does not tell them apart either.
     """
     clips = [clip.absolute() for clip in clips]
-    stems = [clip.stem for clip in clips]
+    if again := _more_than_once(clips):
+        raise OptionError(f"{again[0]}: named more than once. Name each clip once.")
+    shared = set(_more_than_once(clip.stem for clip in clips))
     names = [
-        f"{clip.parent.name}_{stem}" if stems.count(stem) > 1 else stem
-        for clip, stem in zip(clips, stems, strict=True)
+        f"{clip.parent.name}_{clip.stem}" if clip.stem in shared else clip.stem for clip in clips
     ]
-    twice = sorted({name for name in names if names.count(name) > 1})
-    if twice:
+    if twice := sorted(_more_than_once(names)):
         raise OptionError(
             f"several clips would write {twice[0]}.mot. Predict them into different folders."
         )
     return names
+
+
+def _more_than_once(things: Iterable[Thing]) -> list[Thing]:
+    return [thing for thing, count in Counter(things).items() if count > 1]
 
 
 def with_suffixes(stem: Path, suffixes: Iterable[str]) -> dict[str, Path]:

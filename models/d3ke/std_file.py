@@ -16,14 +16,14 @@ from numpy.typing import NDArray
 from d3ke.files import replacing
 from d3ke.motion.motion import Motion
 from d3ke.motion.names import family_of_model, to_names
-from d3ke.motion.opensim_files import motion_text
+from d3ke.motion.opensim_files import STD_TITLE, motion_text
 from d3ke.network.uncertainty import NORMAL_90
 from d3ke.prediction import Prediction
 from d3ke.skeleton.osim import OsimModel
 
 Array = NDArray[np.float64]
 
-TITLE = "Standard deviations: 1.645 of them to either side hold 90 %"
+TITLE = f"{STD_TITLE}: 1.645 of them to either side hold 90 %"
 
 
 def std_of(prediction: Prediction, motion: Motion) -> Motion | None:

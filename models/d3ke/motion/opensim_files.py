@@ -38,6 +38,7 @@ in degrees (yes) or radians (no).
 
 endheader
 """
+STD_TITLE = "Standard deviations"  # so begins an OUT_std.sto, which holds no motion
 STO_HEADER = "inDegrees=no\nDataType=double\nversion=3\nendheader\n"
 
 
@@ -55,10 +56,13 @@ def read_motion(
     rotational: which coordinates are rotations, where a model says so; else told by the names
     (names.is_rotational). Of a file of states (/jointset/hip_r/hip_flexion_r/value) the values are
     kept, under the coordinates' names. warn: gets one line for what is odd but can be read.
-    Raises D3keError for what cannot (see parse_storage).
+    Raises D3keError for what cannot (see parse_storage), and for standard deviations of a motion.
     """
     path = Path(path)
-    table = parse_storage(read_text(path), path)
+    text = read_text(path)
+    if text.startswith(STD_TITLE):
+        raise D3keError(f"{path}: holds standard deviations, no motion. Pass the .mot beside it.")
+    table = parse_storage(text, path)
     for remark in table.remarks:
         warn(f"{path}: {remark.text}.")
     return motion_in(table, path, rotational)
