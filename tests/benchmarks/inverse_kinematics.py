@@ -32,8 +32,8 @@ from d3ke.motion.opensim_files import read_markers, read_motion
 from d3ke.omc.inverse_kinematics import inverse_kinematics
 from d3ke.omc.opensim_ik import opensim_inverse_kinematics
 from d3ke.omc.solved import Solved, solved
-from d3ke.posing import coordinates_of
 from d3ke.omc.trust import determined
+from d3ke.posing import coordinates_of
 from d3ke.skeleton.kinematics import SkeletalModel
 from d3ke.skeleton.osim import OsimModel
 
