@@ -290,6 +290,17 @@ def test_a_motion_is_shown_on_its_model_beside_a_reference(d3ke: Command, writte
     assert np.abs(points[:, knee] - np.stack(aside, axis=1)).max() < 0.02  # m: low-passed, too
 
 
+def test_what_is_odd_of_a_reference_is_told(d3ke: Command, written: Path) -> None:
+    odd = written / "odd.mot"
+    lines = (written / "squat.mot").read_text("utf-8").splitlines(keepends=True)
+    odd.write_text("".join(line for line in lines if not line.startswith("inDegrees")), "utf-8")
+    done = d3ke(
+        "view", written / "squat.mot", "-o", written / "p.html", "--reference", odd, "--json"
+    )
+    assert done.status == 0
+    assert any("odd.mot" in warning for warning in done.json["warnings"])
+
+
 @pytest.mark.parametrize(
     ("arguments", "status", "words"),
     [

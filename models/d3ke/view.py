@@ -109,7 +109,7 @@ def _clip(path: Path, options: ViewOptions, heard: Heard) -> PageClip:
             ".mot beside its .osim."
         )
     if options.reference is not None:
-        clip = replace(clip, reference=_beside(clip.motion, options.reference))
+        clip = replace(clip, reference=_beside(clip.motion, options.reference, heard))
     return clip
 
 
@@ -173,9 +173,11 @@ def _pixels(size: tuple[int, int]) -> str:
     return f"{size[0]} x {size[1]} px"
 
 
-def _beside(motion: Motion, path: Path) -> Reference:
+def _beside(motion: Motion, path: Path, heard: Heard) -> Reference:
     """A reference under the names of a motion, at its times, at the lag that fits best."""
     found = evaluate(motion, path)
+    for warning in found.warnings:
+        heard.warn(warning)
     lag_s = found.best.lag_s
     late = replace(found.reference, time=found.reference.time + lag_s)
     return Reference(
