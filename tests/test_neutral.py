@@ -129,7 +129,7 @@ def test_seconds_out_of_sight_are_refused(squatting: Scene) -> None:
 def test_seconds_or_a_clip_are_read() -> None:
     assert read_neutral("0.5-1.5") == (0.5, 1.5)
     assert read_neutral("2") == (1.75, 2.25)
-    assert read_neutral("0.1") == (0.0, 0.35)
+    assert read_neutral("0.1") == (0.0, 0.5)
     assert read_neutral("stand.mp4") == Path("stand.mp4")
     assert read_neutral("2-stand.mp4") == Path("2-stand.mp4")
 

@@ -221,6 +221,15 @@ def test_one_frame_is_left_alone(seen: Scene) -> None:
     assert after is before
 
 
+def test_clips_of_any_length_are_fitted(balanced: tuple[Array, Array]) -> None:
+    # the fit takes 256 frames at a time: a last part of a single one has no step to the next
+    long = 257
+    time, q = balanced
+    again = np.arange(long) % len(time)
+    seen = scene((np.arange(long) * (time[1] - time[0]), q[again]), camera_at())
+    assert np.isfinite(before_and_after(seen)[1].q).all()
+
+
 def test_a_prediction_says_where_gravity_was_found(balanced: tuple[Array, Array]) -> None:
     tilted = scene(balanced, camera_at(pitch_deg=20))
     there = Seen(tilted.track, tilted.camera, tilted.regression, 30.0)

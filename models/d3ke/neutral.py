@@ -57,7 +57,8 @@ def read_neutral(words: str) -> Path | Span:
     first, _, last = words.partition("-")
     start, end = float(first), float(last or first)
     if not last:
-        return max(0.0, start - AROUND_S), start + AROUND_S
+        start = max(0.0, start - AROUND_S)
+        return start, start + 2 * AROUND_S
     checked_span((start, end))
     return start, end
 

@@ -2,6 +2,7 @@
 
 import os
 from dataclasses import asdict, dataclass, replace
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -19,6 +20,7 @@ from d3ke.export import (
     sampled,
     write_files,
 )
+from d3ke.files import content_hash
 from d3ke.heard import Heard
 from d3ke.network.checkpoint import load_weights
 from d3ke.network.d3ke import D3KE
@@ -207,12 +209,25 @@ def _neutral_of(
         return neutral, spoken(neutral)
     if not isinstance(options.person, str):
         plain = replace(plain, person="largest")  # a box of this clip, not of the other one
-    standing = predict(options.neutral, plain, model, progress)
-    try:
-        neutral = neutral_pose(standing)
-    except D3keError as error:
-        raise D3keError(f"{options.neutral}: {error}") from error
+    neutral, warnings = _standing(options.neutral, content_hash(options.neutral), plain, model)
+    for warning in warnings:
+        progress.warn(f"{options.neutral}: {warning}")
     return neutral, spoken(neutral, options.neutral)
+
+
+@lru_cache(maxsize=1)
+def _standing(
+    clip: Path, holds: str, options: PredictOptions, model: D3KE
+) -> tuple[Neutral, tuple[str, ...]]:
+    """What a clip of a person who stands shows to be errors, and its warnings.
+
+    Many clips of the person follow each other, and this one is the same for all. holds: its hash.
+    """
+    standing = predict(clip, options, model)
+    try:
+        return neutral_pose(standing), tuple(standing.meta["warnings"])
+    except D3keError as error:
+        raise D3keError(f"{clip}: {error}") from error
 
 
 def in_ground(seen: Seen, osim: OsimModel, options: PredictOptions) -> Prediction:

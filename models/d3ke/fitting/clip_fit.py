@@ -119,8 +119,8 @@ class ClipFit:
         yield range_rows(free, self.beliefs.ranges, len(shared.flat()))
 
     def _add_slips(self, chain: Chain, first: int, soles: Places, weights: Array) -> None:
-        count = len(soles.places)
-        steps = np.diff(soles.places, axis=0).reshape(count - 1, -1)
+        count, points, axes = soles.places.shape
+        steps = np.diff(soles.places, axis=0).reshape(count - 1, points * axes)
         slopes = soles.slopes.transpose(0, 1, 3, 2).reshape(count, steps.shape[1], -1)
         chain.add_steps(first, steps, slopes, weights)
 
