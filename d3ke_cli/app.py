@@ -98,7 +98,8 @@ def _told(error: BaseException) -> ExitStatus:
     if isinstance(error, typer.TyperException):
         context = getattr(error, "ctx", None)
         command = context.command_path if context else "d3ke"
-        show_line(f"error: {error.format_message().rstrip('.')}. See '{command} --help'.")
+        words = error.format_message().replace("Value error, ", "")  # pydantic's, of a choice
+        show_line(f"error: {words.rstrip('.')}. See '{command} --help'.")
         return ExitStatus.MISUSED
     if isinstance(error, D3keError):
         show_line(f"error: {error}")

@@ -31,7 +31,9 @@ def checked_output(output: Path) -> Path:
     """The output, unless it looks like a file of a kind that is not written."""
     suffix = output.suffix
     if FILE_LIKE.fullmatch(suffix) and suffix.lower() not in WRITTEN and not output.is_dir():
-        raise typer.BadParameter(f"{output}: no {suffix} is written. Name a .mot, or a folder.")
+        raise typer.BadParameter(
+            f"{output}: results are not named after a {suffix}. Name a .mot, or a folder."
+        )
     return output
 
 

@@ -83,6 +83,12 @@ def test_wrong_use_is_one_line_that_names_the_help(d3ke: Command, words: list[st
     assert done.out == ""
 
 
+def test_a_wrong_choice_is_told_without_the_parsers_own_words(d3ke: Command) -> None:
+    done = d3ke("predict", "clip.mp4", "-o", "out", "--device", "tpu")
+    assert done.status == ExitStatus.MISUSED
+    assert done.err.startswith("error: Invalid value for '--device': 'tpu' is not one of")
+
+
 def test_version_as_words_and_as_json(d3ke: Command) -> None:
     import d3ke as core
 

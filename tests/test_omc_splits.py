@@ -39,7 +39,8 @@ def test_a_file_decides(tmp_path: Path) -> None:
         ("subject,split\nann,train\nbob,exam\n", "no split 'exam'"),
         ("subject,split\nann,train\nann,test\nbob,test\n", "ann is there twice"),
         ("who,where\nann,train\n", "no columns `subject` and `split`"),
-        ("", "cannot be read as .csv"),
+        ("", "the file is empty"),
+        ('subject,split\n"ann,train\n', "cannot be read as .csv"),
     ],
 )
 def test_a_file_that_does_not_say_it_is_refused(tmp_path: Path, text: str, says: str) -> None:
@@ -47,3 +48,8 @@ def test_a_file_that_does_not_say_it_is_refused(tmp_path: Path, text: str, says:
     path.write_text(text)
     with pytest.raises(D3keError, match=says):
         splits_by_file(path, ["ann", "bob"])
+
+
+def test_a_file_that_is_not_there_is_told_as_everywhere(tmp_path: Path) -> None:
+    with pytest.raises(D3keError, match=r"^\S+split.csv: no such file. Check the name.$"):
+        splits_by_file(tmp_path / "split.csv", ["ann"])

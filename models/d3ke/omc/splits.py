@@ -1,5 +1,6 @@
 """Splits: who is learnt from, who validates and who tests. A person is in one of them only."""
 
+import io
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -7,6 +8,7 @@ import numpy as np
 import pandas as pd
 
 from d3ke.errors import D3keError
+from d3ke.files import read_text
 from d3ke.synth.plans import SPLITS
 
 HELD_OUT = 0.1  # of the people, each to validate and to test; one at least, where there are three
@@ -27,12 +29,13 @@ def splits_by_seed(subjects: Sequence[str], seed: int) -> dict[str, str]:
 def splits_by_file(path: Path, subjects: Sequence[str]) -> dict[str, str]:
     """What a .csv with the columns subject and split says.
 
-    Raises D3keError: not such a file, another split than train, valid and test, a subject twice or
+    Raises D3keError: no such file, another split than train, valid and test, a subject twice or
     not there.
     """
+    text = io.StringIO(read_text(path))
     try:
-        table = pd.read_csv(path, dtype=str, comment="#", skipinitialspace=True)
-    except (OSError, ValueError) as error:
+        table = pd.read_csv(text, dtype=str, comment="#", skipinitialspace=True)
+    except ValueError as error:
         raise D3keError(f"{path}: cannot be read as .csv ({error}). Check the file.") from error
     if not {"subject", "split"} <= set(table.columns):
         raise D3keError(f"{path}: has no columns `subject` and `split`. Write them in line 1.")
