@@ -107,6 +107,11 @@ def show_json(record: dict[str, Any]) -> None:
     print(json.dumps(_plain(record), ensure_ascii=False, allow_nan=False))
 
 
+def counted(count: int, one: str, several: str) -> str:
+    """A number with its word."""
+    return f"{count} {one if count == 1 else several}"
+
+
 def failed(clip: object, error: D3keError, as_json: bool) -> ExitStatus:
     """Tell a failure: one line on stderr, and {clip, error} on stdout where JSON was asked for.
 

@@ -4,6 +4,8 @@ import math
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+from d3ke_cli.console import counted
+
 if TYPE_CHECKING:
     import pandas as pd
 
@@ -96,11 +98,12 @@ def markers(found: "MarkerEvaluation") -> str:
 def many(found: "ManyEvaluation") -> str:
     """Several clips: the tables of all, a short one by activity, a line a clip."""
     whole, *parts = found.activities
-    people = f" of {whole.subjects} people" if whole.subjects else ""
+    people = f" of {counted(whole.subjects, 'person', 'people')}" if whole.subjects else ""
+    clips = counted(len(found.clips), "clip", "clips")
     frame = found.to_frame()
     table = frame[frame.index.get_level_values(0) == whole.name].droplevel(0)
     lines = [
-        f"Errors in degrees over {len(found.clips)} clips{people}; each clip at its best lag.",
+        f"Errors in degrees over {clips}{people}; each clip at its best lag.",
         WORDS,
         BANDS,
         *("", _text(_chosen(table, COLUMNS))),
@@ -110,7 +113,8 @@ def many(found: "ManyEvaluation") -> str:
         *("", _text(_clips(found))),
     ]
     for activity in parts:
-        lines += ["", f"{activity.name}, {len(activity.clips)} clips:", _text(_parts(activity))]
+        lines += ["", f"{activity.name}, {counted(len(activity.clips), 'clip', 'clips')}:"]
+        lines.append(_text(_parts(activity)))
     lines += ["", "All clips:", _text(_parts(whole))]
     return "\n".join(lines)
 

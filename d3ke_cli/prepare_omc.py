@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from d3ke_cli.console import ExitStatus, RichProgress, show_json, show_result
+from d3ke_cli.console import ExitStatus, RichProgress, counted, show_json, show_result
 from d3ke_cli.options import Json, Ray
 from d3ke_cli.prepare import Output, Resume, Size, Workers
 
@@ -149,8 +149,3 @@ def show_recordings(
         progress.warn(f"{counted(len(done.unusable), 'session', 'sessions')} left out: {names}")
         return ExitStatus.FAILED
     return ExitStatus.DONE
-
-
-def counted(count: int, one: str, several: str) -> str:
-    """A number with its word."""
-    return f"{count} {one if count == 1 else several}"

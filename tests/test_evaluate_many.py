@@ -230,6 +230,10 @@ def test_the_command_compares_folders(d3ke: Command, study: Path, tmp_path: Path
     assert "6 clips of 3 people" in text
     assert "walk, 3 clips:" in text
     assert "heel_strike" in text
+    (study / "one.csv").write_text("".join((study / "pairs.csv").read_text().splitlines(True)[:2]))
+    alone = d3ke("evaluate", study / "one.csv", "--lag", "0").out
+    assert "over 1 clip of 1 person;" in alone
+    assert "walk, 1 clip:" in alone
 
 
 def test_the_command_shows_one_pair_with_gait_and_bands(d3ke: Command, study: Path) -> None:

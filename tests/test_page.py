@@ -148,6 +148,12 @@ def test_the_page_says_what_a_person_should_know(prediction: Prediction) -> None
         assert expected in words, expected
 
 
+def test_the_persons_height_in_pixels_is_told_once(prediction: Prediction) -> None:
+    """Among the qualities; the box is not as tall, and two figures of one thing confuse."""
+    clip = clip_of_prediction(prediction, {})
+    assert clip.facts["Picture"] == "{} x {} px".format(*prediction.image_size)
+
+
 def test_names_of_files_are_shown_as_text(text: str) -> None:
     assert NASTY not in text
     assert "<h1>&lt;b&gt;&amp;.mp4</h1>" in text

@@ -27,7 +27,7 @@ def held_against_motion(
     allowed_s = max(MOST_APART_S, APART_SD * seen.sync.uncertainty_s)
     if _apart_s(trial, given, seen.fit.alignment) <= allowed_s:
         return ()
-    apart = f"offset {given.offset_s:.3f} s was given, motion says {seen.sync.offset_s:.3f} s"
+    apart = f"offset {given.offset_s:.3f} s was given, motion says {seen.sync.offset_s:z.3f} s"
     if seen.doubt:
         if _fits_as_well(trial, size, given, camera, seen.fit):
             return ()

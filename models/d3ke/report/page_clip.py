@@ -160,11 +160,10 @@ def _side(colour: Colour) -> str:
 def _facts(prediction: Prediction) -> dict[str, str]:
     """What was filmed, in words by topic."""
     width, height = prediction.image_size
-    person_px = float(np.nanmedian(prediction.boxes[:, 3]))
     facts = _length(prediction.time)
     if "height_m" in prediction.meta:
         facts["Standing height"] = f"{prediction.meta['height_m']:.2f} m"
-    facts["Picture"] = f"{width} x {height} px, the person {person_px:.0f} px tall"
+    facts["Picture"] = f"{width} x {height} px"
     facts["Camera"] = str(prediction.meta.get("camera", "unknown"))
     return facts
 
