@@ -90,8 +90,7 @@ def replacing_all(targets: Mapping[str, Path]) -> Iterator[dict[str, Path]]:
     prefix = _hidden_prefix(targets)
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        for left_behind in folder.glob(f"{prefix}*"):
-            shutil.rmtree(left_behind, ignore_errors=True)
+        clear_left_behind(targets)
         hidden = Path(tempfile.mkdtemp(prefix=prefix, dir=folder))
     except OSError as error:
         raise D3keError(
@@ -105,6 +104,13 @@ def replacing_all(targets: Mapping[str, Path]) -> Iterator[dict[str, Path]]:
         raise D3keError(str(error).replace(str(hidden), str(folder))) from error
     finally:
         shutil.rmtree(hidden, ignore_errors=True)
+
+
+def clear_left_behind(targets: Mapping[str, Path]) -> None:
+    """Remove hidden folders of these targets that killed processes have left."""
+    folder = next(iter(targets.values())).parent
+    for left_behind in folder.glob(f"{_hidden_prefix(targets)}*"):
+        shutil.rmtree(left_behind, ignore_errors=True)
 
 
 def _hidden_prefix(targets: Mapping[str, Path]) -> str:

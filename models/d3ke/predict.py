@@ -29,7 +29,14 @@ from d3ke.network.fused import LOOKS_HZ, FusedD3KE
 from d3ke.network.inference import Regression, regress
 from d3ke.network.landmark_network import LandmarkD3KE
 from d3ke.neutral import Neutral, neutral_pose, spoken
-from d3ke.outputs import STD, check_writable, replacing_all, stem_of, with_suffixes
+from d3ke.outputs import (
+    STD,
+    check_writable,
+    clear_left_behind,
+    replacing_all,
+    stem_of,
+    with_suffixes,
+)
 from d3ke.place import Placement, place, standing_height, up_in_camera
 from d3ke.posing import posed
 from d3ke.predict_options import PredictOptions
@@ -111,6 +118,7 @@ def predict_clip(
     model = model or load_weights(options.weights)
     outdated = None if model.tells_std else targets.pop(STD)
     if options.resume and is_done(targets, key_of(clip, options.told(), model)):
+        clear_left_behind(targets)  # killed after its last file and before its end
         return _result(clip, targets, Prediction.load(targets["npz"]), skipped=True)
     prediction = predict(clip, options, model, progress, finder)
     result = sampled(prediction, Sampling(options.rate_hz, options.filter_hz))
