@@ -22,7 +22,7 @@ def squatting(name: str = "squat.mp4") -> Prediction:
     """A person who squats for two seconds, seen by a perfect network, at uneven times."""
     seen = scene(squat(2.0), camera_at())
     sight = Seen(seen.track, seen.camera, seen.regression, 30.0)
-    found = in_ground(sight, default_model(), PredictOptions())
+    found = in_ground(sight, default_model(), PredictOptions(refine=False))
     spread = np.full(found.q.shape, np.nan)
     spread[:, found.coordinate_names.index("knee_angle_r")] = np.radians(SD_DEG)
     observed = np.array([not n.startswith(("neck", "mtp")) for n in found.coordinate_names])

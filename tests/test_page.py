@@ -139,7 +139,7 @@ def test_the_page_says_what_a_person_should_know(prediction: Prediction) -> None
     words = page([clip_of_prediction(told, {"osim": "a.osim", "mot": "a.mot"})])
     for expected in (
         "the person is only 90 px tall",
-        "by balance and the feet",
+        "the camera is level (--pitch)",
         "File &gt; Open Model, <b>a.osim</b>",
         "Load Motion, <b>a.mot</b>",
         "neck_flexion, neck_bending",
