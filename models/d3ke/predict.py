@@ -24,7 +24,7 @@ from d3ke.files import content_hash
 from d3ke.heard import Heard
 from d3ke.network.checkpoint import load_weights
 from d3ke.network.d3ke import D3KE
-from d3ke.network.device import choose_device
+from d3ke.network.device import choose_device, one_thread
 from d3ke.network.fused import LOOKS_HZ, FusedD3KE
 from d3ke.network.inference import Regression, regress
 from d3ke.network.landmark_network import LandmarkD3KE
@@ -201,7 +201,8 @@ def _regressed(model: D3KE, scene: Scene, how: tuple[str, str], progress: Progre
     seen = scene.video, scene.track, scene.camera, computing(*how), progress
     if isinstance(model, FusedD3KE):
         by_landmarks = _regressed(model.landmarks, scene, how, progress)
-        by_pictures = looked_at(model.pictures, *seen, rate_hz=LOOKS_HZ)
+        with one_thread():
+            by_pictures = looked_at(model.pictures, *seen, rate_hz=LOOKS_HZ)
         return model.mixed(scene.track.time, by_landmarks, *by_pictures)
     assert isinstance(model, ImageD3KE)
     return regress_images(model, *seen)

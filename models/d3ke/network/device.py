@@ -1,5 +1,8 @@
 """Where a network runs."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 import torch
 
 from d3ke.errors import D3keError
@@ -15,3 +18,14 @@ def choose_device(name: str = "auto") -> str:
     if name == "cuda" and not torch.cuda.is_available():
         raise D3keError("--device cuda: torch finds no CUDA GPU here. Use --device cpu or auto.")
     return name
+
+
+@contextmanager
+def one_thread() -> Iterator[None]:
+    """Compute in one thread: sums then have one order, and answers the same bytes on any cores."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(threads)

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from d3ke.network.d3ke import D3KE, Answer
+from d3ke.network.device import one_thread
 from d3ke.network.landmark_network import LandmarkD3KE
 from d3ke.network.landmarks import LANDMARKS, LandmarkWindow
 from d3ke.vision.camera import Camera
@@ -61,7 +62,8 @@ def regress(
     model = model.to(device)
     grid, landmarks, valid = on_grid(track, camera, model.config.rate_hz)
     gravity = torch.tensor([0.0, 1.0, 0.0] if down is None else down, dtype=torch.float32)
-    mean = _windows_mean(model, landmarks.to(device), valid.to(device), gravity)
+    with one_thread():
+        mean = _windows_mean(model, landmarks.to(device), valid.to(device), gravity)
     sigma = mean.log_sigma
     return Regression(
         q=values_at(track.time, grid, clamped(model, mean.q)),
