@@ -8,7 +8,14 @@ import pytest
 
 from d3ke.errors import D3keError, OptionError
 from d3ke.files import replacing
-from d3ke.outputs import check_writable, names_of, replacing_all, stem_of, with_suffixes
+from d3ke.outputs import (
+    check_writable,
+    clear_left_behind,
+    names_of,
+    replacing_all,
+    stem_of,
+    with_suffixes,
+)
 
 
 def written(targets: dict[str, Path]) -> None:
@@ -112,3 +119,17 @@ def test_a_read_only_file_is_kept(tmp_path: Path) -> None:
         pytest.skip("this user may write to any file")
     with pytest.raises(D3keError, match="read-only"):
         written(with_suffixes(tmp_path / "out", ["mot"]))
+
+
+def test_what_a_kill_after_the_last_file_has_left_is_cleared(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    targets, others = ({"mot": tmp_path / f"{name}.mot"} for name in ("walk", "run"))
+    with monkeypatch.context() as killed:
+        killed.setattr("d3ke.outputs.shutil.rmtree", lambda *_, **__: None)
+        for each in (targets, others):
+            with replacing_all(each) as paths:
+                paths["mot"].write_text("whole", encoding="utf-8")
+    clear_left_behind(targets)
+    assert len(list(tmp_path.glob(".*"))) == 1  # of the others, who may still be writing
+    assert targets["mot"].read_text(encoding="utf-8") == "whole"

@@ -167,19 +167,6 @@ def test_resume_leaves_alone_what_is_done(
     assert again == replace(first, skipped=True)
 
 
-def test_resume_clears_what_a_kill_after_the_last_file_has_left(
-    clip: Path, seen: Scene, show: Show, model: LandmarkD3KE, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    show(seen)
-    options, out = PredictOptions(resume=True), clip.parent / "out"
-    with monkeypatch.context() as killed:
-        killed.setattr("d3ke.outputs.shutil.rmtree", lambda *_, **__: None)
-        predict_clip(clip, out, options, model)
-    assert list(out.glob(".*")) != []
-    assert predict_clip(clip, out, options, model).skipped
-    assert list(out.glob(".*")) == []
-
-
 @pytest.mark.parametrize("change", ["options", "clip", "missing", "broken"])
 def test_resume_does_again_what_is_not_whole(
     clip: Path, seen: Scene, show: Show, model: LandmarkD3KE, change: str

@@ -24,6 +24,7 @@ from d3ke.motion.markers import MarkerData
 from d3ke.motion.motion import Motion
 from d3ke.motion.names import common, to_family
 from d3ke.motion.opensim_files import write_markers, write_motion
+from d3ke.network.device import one_thread
 from d3ke.outputs import STD, replacing_all, stem_of, with_suffixes
 from d3ke.posing import posed
 from d3ke.prediction import Prediction
@@ -132,6 +133,7 @@ def export(
     return Export(source, targets, tuple(warnings))
 
 
+@one_thread()
 def sampled(prediction: Prediction, sampling: Sampling) -> Result:
     """The motion and markers as files hold them: from the first sight to the last, filtered."""
     seen = np.flatnonzero(np.isfinite(prediction.q).all(axis=1))

@@ -239,6 +239,7 @@ def _standing(
         raise D3keError(f"{clip}: {error}") from error
 
 
+@one_thread()
 def in_ground(seen: Seen, osim: OsimModel, options: PredictOptions) -> Prediction:
     """What was seen, placed in ground, with what had to be assumed.
 
