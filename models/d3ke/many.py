@@ -127,7 +127,8 @@ def predict_many(
     """Predict clips into a folder, as `spread` says; the network is loaded once a process.
 
     Yields a result, or the clip and its error, for each in order, whoever was first to be done.
-    Files and results are the same, however many do the work.
+    With the shipped weights files are the same bytes, however many do the work; a backbone's last
+    digits depend on the threads that it computes in.
     Raises D3keError for options and weights that none of them could be predicted with.
     """
     options, spread = options or PredictOptions(), spread or Spread()

@@ -1,4 +1,4 @@
-"""Where a network runs."""
+"""Where a network runs, and in how many threads."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
